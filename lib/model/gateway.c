@@ -1,0 +1,97 @@
+#include "model/gateway.h"
+#include "base/array.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define IDLE_SLEEP_DEFAULT_US 50
+
+void gateway_init(struct gateway *gateway)
+{
+	*gateway = (struct gateway){
+		.workers = {.idle_sleep_us = IDLE_SLEEP_DEFAULT_US},
+		.memory = {.hugepages = true},
+	};
+}
+
+static void free_names(char **names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+static void ports_fini(struct gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->n_ports; i++) {
+		free(gateway->ports[i].name);
+		free(gateway->ports[i].device);
+		free(gateway->ports[i].addresses);
+	}
+	free(gateway->ports);
+}
+
+static void sas_fini(struct gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->n_sas; i++) {
+		secret_wipe(&gateway->sas[i].key);
+		free(gateway->sas[i].name);
+	}
+	free(gateway->sas);
+}
+
+static void policies_fini(struct gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->n_policies; i++) {
+		selector_fini(&gateway->policies[i].selector);
+		free_names(gateway->policies[i].sas, gateway->policies[i].n_sas);
+		free(gateway->policies[i].name);
+	}
+	free(gateway->policies);
+}
+
+void gateway_fini(struct gateway *gateway)
+{
+	free(gateway->control_directory);
+	free(gateway->workers.lcores);
+	free_names(gateway->workers.crypto, gateway->workers.n_crypto);
+	ports_fini(gateway);
+	free(gateway->routes);
+	for (size_t i = 0; i < gateway->n_neighbours; i++)
+		free(gateway->neighbours[i].port);
+	free(gateway->neighbours);
+	sas_fini(gateway);
+	policies_fini(gateway);
+	gateway_init(gateway);
+}
+
+int gateway_find_port(const struct gateway *gateway, const char *name)
+{
+	for (size_t i = 0; i < gateway->n_ports; i++)
+		if (strcmp(gateway->ports[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+int gateway_find_own_address(const struct gateway *gateway, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < gateway->n_ports; i++)
+		for (size_t j = 0; j < gateway->ports[i].n_addresses; j++)
+			if (ip_addr_equal(&gateway->ports[i].addresses[j].addr, addr))
+				return (int)i;
+	return -1;
+}
+
+int gateway_find_link(const struct gateway *gateway, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < gateway->n_ports; i++)
+		for (size_t j = 0; j < gateway->ports[i].n_addresses; j++)
+			if (ip_prefix_contains(&gateway->ports[i].addresses[j], addr))
+				return (int)i;
+	return -1;
+}
+
+bool gateway_sa_is_inbound(const struct gateway *gateway, const struct sa_conf *sa)
+{
+	return gateway_find_own_address(gateway, &sa->destination) >= 0;
+}

@@ -1,0 +1,108 @@
+/*
+ * The whole gateway as the operator wants it: what one configuration file says, as plain data.
+ *
+ * config/ fills it, model/check.c checks it, control/ turns it into run-time objects. It owns all that it
+ * points to. Limits: it says nothing of the state that a running gateway has.
+ */
+#ifndef CULVERT_MODEL_GATEWAY_H
+#define CULVERT_MODEL_GATEWAY_H
+
+#include "base/addr.h"
+#include "model/policy.h"
+#include "model/sa_conf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GATEWAY_WORKERS_MAX 64
+#define GATEWAY_PORTS_MAX   32
+#define PORT_MTU_MIN        1280 /* RFC 8200 section 5 */
+#define PORT_MTU_MAX        9000
+#define PORT_MTU_DEFAULT    1500
+#define PORT_VLAN_NONE      0
+#define PORT_VLAN_MAX       4094
+
+enum port_side {
+	SIDE_PROTECTED,
+	SIDE_UNPROTECTED,
+};
+
+struct port_conf {
+	char *name;
+	char *device; /* a PCI address, or a DPDK vdev string */
+	enum port_side side;
+	struct ip_prefix *addresses; /* the gateway's own, with the prefix of the link */
+	size_t n_addresses;
+	uint16_t mtu_bytes; /* of an IP packet */
+	uint16_t vlan; /* 802.1Q tag of all frames, or PORT_VLAN_NONE */
+};
+
+struct route_conf {
+	struct ip_prefix to;
+	struct ip_addr via; /* a neighbour on one of the ports' links */
+};
+
+struct neighbour_conf {
+	char *port;
+	struct ip_addr address;
+	struct mac_addr mac;
+};
+
+enum crypto_mode {
+	CRYPTO_AUTO, /* for each algorithm, the faster of the two that the driver has */
+	CRYPTO_SYNC, /* on the worker, in the call */
+	CRYPTO_ASYNC, /* enqueue, and dequeue later */
+};
+
+struct workers_conf {
+	unsigned *lcores; /* CPU numbers, one pinned worker each */
+	size_t n_lcores;
+	char **crypto; /* drivers in order of preference */
+	size_t n_crypto;
+	enum crypto_mode crypto_mode;
+	uint32_t idle_sleep_us; /* the longest sleep of a worker that finds nothing to do; 0: poll without rest */
+};
+
+struct memory_conf {
+	bool hugepages;
+	uint32_t size_mb; /* 0: as needed, from the hugepages there are */
+	uint32_t packets; /* packet buffers in the pool; 0: computed from ports and workers */
+};
+
+struct gateway {
+	char *control_directory; /* lock and sockets; one daemon holds it */
+	struct workers_conf workers;
+	struct memory_conf memory;
+	struct port_conf *ports;
+	size_t n_ports;
+	struct route_conf *routes;
+	size_t n_routes;
+	struct neighbour_conf *neighbours;
+	size_t n_neighbours;
+	struct sa_conf *sas;
+	size_t n_sas;
+	struct policy *policies;
+	size_t n_policies;
+};
+
+/* An empty gateway with every default in place. */
+void gateway_init(struct gateway *gateway);
+
+/* Wipe the keys and free all that the gateway owns; it is empty again. */
+void gateway_fini(struct gateway *gateway);
+
+/* Index of the object, or -1. */
+int gateway_find_port(const struct gateway *gateway, const char *name);
+int gateway_find_sa(const struct gateway *gateway, const char *name);
+
+/* The port that has this very address, or -1. */
+int gateway_find_own_address(const struct gateway *gateway, const struct ip_addr *addr);
+
+/* The port on whose link the address lies, or -1. */
+int gateway_find_link(const struct gateway *gateway, const struct ip_addr *addr);
+
+/* An SA that ends at this gateway is inbound: its destination is one of the gateway's own addresses. */
+bool gateway_sa_is_inbound(const struct gateway *gateway, const struct sa_conf *sa);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * A security association as the operator wants it (RFC 4301 section 4.4.2).
+ *
+ * Plain data. The gateway model owns the name and wipes the key when it is freed.
+ * Limits: ESP in tunnel mode; keys are given, not negotiated.
+ */
+#ifndef CULVERT_MODEL_SA_CONF_H
+#define CULVERT_MODEL_SA_CONF_H
+
+#include "base/addr.h"
+#include "base/secret.h"
+#include "model/alg.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* RFC 4303 section 2.1: 0 is never sent, 1 to 255 are reserved. */
+#define SA_SPI_MIN 256
+/* RFC 4303 section 3.4.3: 32 at least; any size between these, or 0 for no anti-replay. */
+#define SA_REPLAY_WINDOW_MIN     32
+#define SA_REPLAY_WINDOW_MAX     16384
+#define SA_REPLAY_WINDOW_DEFAULT 1024
+
+struct sa_conf {
+	char *name;
+	uint32_t spi; /* host order */
+	struct ip_addr source; /* the tunnel's ends, of one family */
+	struct ip_addr destination;
+	const struct alg *alg;
+	struct secret key; /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
+	uint32_t replay_window_pkts; /* 0: off */
+	bool esn; /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
+};
+
+#endif

@@ -1,0 +1,52 @@
+#include "model/selector.h"
+
+#include <stdlib.h>
+
+void selector_init(struct selector *selector)
+{
+	*selector = (struct selector){
+		.protocol = SELECTOR_PROTOCOL_ANY,
+		.source_ports = {0, SELECTOR_PORT_LAST},
+		.destination_ports = {0, SELECTOR_PORT_LAST},
+	};
+}
+
+void selector_fini(struct selector *selector)
+{
+	free(selector->sources);
+	free(selector->destinations);
+	selector_init(selector);
+}
+
+bool port_range_is_any(const struct port_range *range)
+{
+	return range->first == 0 && range->last == SELECTOR_PORT_LAST;
+}
+
+static bool addresses_match(const struct ip_range *ranges, size_t n_ranges, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < n_ranges; i++)
+		if (ip_range_contains(&ranges[i], addr))
+			return true;
+	return n_ranges == 0;
+}
+
+/*
+ * RFC 4301 section 4.4.1.1: ports that can't be seen are OPAQUE, and match ANY alone. So a fragment never
+ * slips through a policy that was written for a port.
+ */
+static bool ports_match(const struct port_range *range, bool has_ports, uint16_t port)
+{
+	if (port_range_is_any(range))
+		return true;
+	return has_ports && range->first <= port && port <= range->last;
+}
+
+bool selector_match(const struct selector *selector, const struct flow *flow)
+{
+	return (selector->protocol == SELECTOR_PROTOCOL_ANY || selector->protocol == flow->protocol) &&
+	       addresses_match(selector->sources, selector->n_sources, &flow->source) &&
+	       addresses_match(selector->destinations, selector->n_destinations, &flow->destination) &&
+	       ports_match(&selector->source_ports, flow->has_ports, flow->source_port) &&
+	       ports_match(&selector->destination_ports, flow->has_ports, flow->destination_port);
+}

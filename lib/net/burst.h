@@ -1,0 +1,29 @@
+/*
+ * A burst: the packets that a stage works on, and the check that a stage loses none of them.
+ *
+ * Workers only. A burst lies on the worker's stack or in struct worker and owns the packets in it. A stage
+ * keeps packets compacted in place, moves others to a named burst, and drops the rest with a reason.
+ * Limits: BURST_MAX packets; a pass through the pipeline starts with no more, so no named burst overflows.
+ */
+#ifndef CULVERT_NET_BURST_H
+#define CULVERT_NET_BURST_H
+
+#include <assert.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+#define BURST_MAX 64
+
+struct burst {
+	uint16_t n;
+	struct rte_mbuf *pkts[BURST_MAX];
+};
+
+static inline void burst_add_one(struct burst *burst, struct rte_mbuf *m)
+{
+	assert(burst->n < BURST_MAX);
+	burst->pkts[burst->n++] = m;
+}
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * The one list of reasons for which a packet is dropped, and a worker's counters of them.
+ *
+ * X(name, xfrm, text): the reason, the counter of /proc/net/xfrm_stat that an operator of Linux knows it by
+ * ("-" where there is none), and a sentence of cause and cure. The enum, the counters, the statistics, the
+ * telemetry and docs/drop-reasons.md all come from here.
+ * Workers write struct drops, each its own; any thread may read the counters. Limits: counters wrap at 2^64.
+ */
+#ifndef CULVERT_NET_DROP_H
+#define CULVERT_NET_DROP_H
+
+#include "net/burst.h"
+#include "net/pkt.h"
+
+#include <stdint.h>
+
+/* clang-format off */
+#define DROP_REASONS(X) \
+	X(eth_type, "-", "the frame carries neither IPv4, IPv6 nor ARP; if it should, look at who sends it") \
+	X(eth_vlan, "-", "the frame's 802.1Q tag is not the port's; set the port's `vlan`, or the switch") \
+	X(eth_not_ours, "-", "the frame is addressed to another station's MAC address; usual where the port hears others' traffic") \
+	X(in_hdr, "InHdrError", "the IP or ESP header is malformed, or longer than the packet; the sender or the link is broken, or it is an attack") \
+	X(in_checksum, "InHdrError", "the IPv4 header checksum is wrong; turn off checksum offload on a virtual peer, else suspect the link") \
+	X(in_martian, "InHdrError", "the source is a loopback, multicast or unspecified address, which no sender may use") \
+	X(in_multicast, "-", "the destination is a multicast or broadcast address; culvert forwards unicast only") \
+	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one; raise the port's buffer size or lower the peer's MTU") \
+	X(in_no_sa, "InNoStates", "no inbound SA has this SPI and destination; the peers' keys or SPIs differ, or the SA is gone") \
+	X(in_endpoint, "InStateMismatch", "ESP of a known SPI comes from an address that is not the SA's `source`; correct `source`, or there is a NAT between") \
+	X(in_esp_fragment, "-", "an ESP packet arrived as a fragment; lower the MTU of the peer's tunnel so that it needs none") \
+	X(in_seq_zero, "InStateSeqError", "the ESP sequence number is 0, which no sender may use (RFC 4303 section 3.3.3)") \
+	X(in_replay, "InStateSeqError", "this ESP sequence number was accepted before: a duplicate on the way, or a replay") \
+	X(in_late, "InStateSeqError", "the ESP sequence number is older than the replay window; raise `replay_window`, or the peer restarted with the same key") \
+	X(in_icv, "InStateProtoError", "the ICV does not verify: the keys or algorithms differ, or the packet was changed on the way") \
+	X(in_sa_proto, "InStateProtoError", "the decrypted packet is malformed (padding, next header, inner header or length); the peer is broken") \
+	X(in_dummy, "-", "a dummy packet (next header 59), sent to hide traffic and meant to be dropped") \
+	X(in_ecn, "-", "the tunnel marked congestion on a packet whose ends don't support it (RFC 6040 section 4.2)") \
+	X(in_selector, "InStateMismatch", "the decrypted packet is not one that its SA may carry; the peers' policies differ") \
+	X(in_no_policy, "InNoPols", "no inbound policy matches; add one if the packet is wanted") \
+	X(in_policy_block, "InPolBlock", "an inbound policy says discard") \
+	X(in_tmpl_mismatch, "InTmplMismatch", "the packet came in clear, but a policy demands protection; the peer does not encrypt, or it is an attack") \
+	X(out_no_policy, "OutNoPols", "no outbound policy matches; add one if the packet is wanted") \
+	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
+	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \
+	X(out_mtu, "OutBundleCheckError", "the packet is too big for the tunnel or the link; ICMP said so to the sender where it may be said") \
+	X(out_buf, "OutError", "the packet's buffer has no room for the tunnel's headers or trailer; raise the buffer size") \
+	X(crypto_full, "OutError", "the crypto device's queue is full; it is slower than the traffic") \
+	X(crypto_failed, "OutError", "the crypto device could not process the packet; see the device's own log") \
+	X(ttl_expired, "-", "the TTL or hop limit ran out here; a traceroute, or a routing loop") \
+	X(no_route, "-", "no route to the destination; add one to `routes`") \
+	X(neigh_unresolved, "-", "the next hop did not answer ARP or neighbour discovery") \
+	X(neigh_full, "-", "too many packets wait for an answer to ARP or neighbour discovery") \
+	X(nd_bad, "-", "a malformed ARP or neighbour discovery packet, or one from off the link (hop limit not 255)") \
+	X(host_no_service, "-", "the packet is for the gateway itself, which has nothing that takes it") \
+	X(host_full, "-", "the queue to the control thread is full; a flood of ARP or neighbour discovery") \
+	X(icmp_limit, "-", "an answer to ICMP echo was held back by the rate limit") \
+	X(tx_full, "-", "the port did not take the packet: the link is slower than the traffic, or down") \
+	X(shutdown, "-", "the gateway stopped while it held the packet")
+/* clang-format on */
+
+enum drop_reason {
+#define X(name, xfrm, text) DROP_##name,
+	DROP_REASONS(X)
+#undef X
+	DROP_COUNT
+};
+
+/* One worker's counters, by the port that the packet came in by. */
+struct drops {
+	uint64_t total; /* of all reasons and ports */
+	uint64_t count[PKT_PORTS_MAX + 1][DROP_COUNT];
+};
+
+/* Constant texts of a reason. */
+const char *drop_name(enum drop_reason reason);
+const char *drop_xfrm_name(enum drop_reason reason);
+const char *drop_text(enum drop_reason reason);
+
+/* Count the drop of a packet that lives on as something else (an ICMP error). */
+static inline void drop_count_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)
+{
+	drops->total++;
+	drops->count[pkt_of(m)->port_in][reason]++;
+}
+
+static inline void drop_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)
+{
+	drop_count_one(drops, m, reason);
+	rte_pktmbuf_free(m);
+}
+
+/* Drop all packets of the burst for the same reason. */
+void drop_burst(struct drops *drops, struct burst *burst, enum drop_reason reason);
+
+#endif

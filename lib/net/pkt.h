@@ -1,0 +1,110 @@
+/*
+ * What the pipeline knows of a packet: one cache line in the mbuf's private area.
+ *
+ * Workers only; control reads it for packets handed to it. parse_burst writes the first part, and from then
+ * on the mbuf's data starts at the IP header and ends with the IP packet (no Ethernet header, no padding).
+ * Later stages trust it: bytes from the wire are checked in parse.c alone.
+ */
+#ifndef CULVERT_NET_PKT_H
+#define CULVERT_NET_PKT_H
+
+#include "base/addr.h"
+#include "base/flow.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+
+struct sa;
+
+/* Ports of the gateway, and one more index for packets that the gateway made itself. */
+#define PKT_PORTS_MAX 32
+#define PKT_PORT_SELF PKT_PORTS_MAX
+
+enum pkt_flag {
+	PKT_HAS_PORTS = 1 << 0, /* source_port and destination_port hold what the packet says */
+	PKT_FRAGMENT = 1 << 1, /* any fragment of a larger packet, the first included */
+	PKT_LATER_FRAGMENT = 1 << 2, /* a fragment without the next layer's header */
+	PKT_ARP = 1 << 3, /* data starts at the ARP header */
+	PKT_DECAPSULATED = 1 << 4, /* came out of the inbound SA in `sa` */
+	PKT_LOCAL = 1 << 5, /* made by the gateway: its TTL is not decremented, no ICMP error answers it */
+	PKT_FRAME = 1 << 6, /* made by control: data starts at the Ethernet header, ready for port_out */
+	PKT_UNRESOLVED = 1 << 7, /* handed to control because its next hop has no known MAC address */
+	PKT_ICV_BAD = 1 << 8, /* crypto ran and the ICV did not verify */
+	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
+};
+
+struct pkt {
+	/* Set by parse_burst. */
+	uint16_t flags; /* enum pkt_flag */
+	uint8_t port_in; /* index of the port, or PKT_PORT_SELF */
+	uint8_t family; /* enum ip_family; IP_NONE for ARP */
+	uint8_t protocol; /* next layer protocol, IPv6 extension headers skipped */
+	uint8_t port_out; /* set by route_lookup */
+	uint16_t l4; /* offset of the next layer's header from the IP header */
+	uint16_t ip_len; /* bytes of the IP packet, its header included */
+	uint16_t source_port; /* host order; ICMP: the type. Valid with PKT_HAS_PORTS */
+	uint16_t destination_port; /* host order; ICMP: the code */
+	/* An ICMP error that answers this packet, for packets in a burst that icmp_error_burst takes. */
+	uint8_t icmp_type;
+	uint8_t icmp_code;
+	uint16_t icmp_mtu;
+	/* ESP. */
+	uint16_t icv_offset; /* of the ICV from the start of data */
+	uint16_t esp_offset; /* of the ESP header from the start of data */
+	struct sa *sa; /* inbound: found in the SAD; outbound: the policy's */
+	uint64_t seq; /* the whole 64-bit sequence number, also without ESN */
+	/* Forwarding. */
+	uint32_t next_hop; /* index into the route table's next hops */
+	uint32_t policy; /* index of the SPD entry that matched */
+	uint64_t reserved[2];
+};
+
+_Static_assert(sizeof(struct pkt) == 64, "one cache line");
+
+static inline struct pkt *pkt_of(struct rte_mbuf *m)
+{
+	return (struct pkt *)rte_mbuf_to_priv(m);
+}
+
+static inline struct rte_ipv4_hdr *pkt_ipv4(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
+}
+
+static inline struct rte_ipv6_hdr *pkt_ipv6(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod(m, struct rte_ipv6_hdr *);
+}
+
+/* Pointers to the network-order addresses in the IP header: 4 or 16 bytes by pkt->family. */
+static inline const uint8_t *pkt_source(struct rte_mbuf *m)
+{
+	return pkt_of(m)->family == IP_V4 ? (const uint8_t *)&pkt_ipv4(m)->src_addr :
+					    (const uint8_t *)&pkt_ipv6(m)->src_addr;
+}
+
+static inline const uint8_t *pkt_destination(struct rte_mbuf *m)
+{
+	return pkt_of(m)->family == IP_V4 ? (const uint8_t *)&pkt_ipv4(m)->dst_addr :
+					    (const uint8_t *)&pkt_ipv6(m)->dst_addr;
+}
+
+/* The selector values of a parsed packet. */
+static inline struct flow pkt_flow(struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	return (struct flow){
+		.source = ip_addr_from_bytes(p->family, pkt_source(m)),
+		.destination = ip_addr_from_bytes(p->family, pkt_destination(m)),
+		.protocol = p->protocol,
+		.has_ports = (p->flags & PKT_HAS_PORTS) != 0,
+		.source_port = p->source_port,
+		.destination_port = p->destination_port,
+	};
+}
+
+#endif
