@@ -1,0 +1,1 @@
+#include "ipsec/crypto.h"

@@ -1,0 +1,1 @@
+#include "ipsec/esp_in.h"

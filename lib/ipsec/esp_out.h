@@ -1,0 +1,31 @@
+/*
+ * ESP on the way out (RFC 4303 section 3.3), tunnel mode, before and after the crypto.
+ *
+ * Workers only. Runs of packets of one SA share the reservation of sequence numbers.
+ * The tunnel header copies DSCP and ECN from the inner one (RFC 4301 section 5.1.2, RFC 6040 section 4.1,
+ * normal mode); an IPv4 tunnel header has DF set and ID 0 (RFC 6864 section 4.1).
+ */
+#ifndef CULVERT_IPSEC_ESP_OUT_H
+#define CULVERT_IPSEC_ESP_OUT_H
+
+#include "ipsec/sa.h"
+#include "net/burst.h"
+
+/*
+ * Keep packets that fit the SA's inner_mtu; move the others to *too_big with the ICMP error to send in
+ * struct pkt (RFC 1191, RFC 8201). Drops: out_mtu for IPv4 packets that may be fragmented (DF clear), since no
+ * error may be sent for them.
+ */
+void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tally *tally);
+
+/*
+ * Encapsulate each packet for the SA in struct pkt: tunnel header, ESP header, IV, padding, trailer and room
+ * for the ICV; struct pkt then describes the outer packet (PKT_LOCAL set), with esp_offset, icv_offset, seq.
+ * Drops: out_seq_overflow, out_buf.
+ */
+void esp_out_prepare(struct burst *burst, const struct sa_tally *tally);
+
+/* After the crypto: keep what succeeded. Drops: crypto_failed. */
+void esp_out_finish(struct burst *burst, const struct sa_tally *tally);
+
+#endif

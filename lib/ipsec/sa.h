@@ -1,0 +1,133 @@
+/*
+ * A security association at run time (RFC 4301 section 4.4.2): what the workers read, hot lines first.
+ *
+ * Made, retired and destroyed by the control thread; used by any number of workers at once. After sa_create
+ * only the sequence number, the replay window and the counters change. Policies and the SAD borrow it: it
+ * outlives them, and sa_destroy comes after every worker has let go (datapath/snapshot.h).
+ * Limits: ESP, tunnel mode.
+ */
+#ifndef CULVERT_IPSEC_SA_H
+#define CULVERT_IPSEC_SA_H
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "ipsec/crypto.h"
+#include "ipsec/replay.h"
+#include "ipsec/seq.h"
+#include "model/sa_conf.h"
+#include "net/drop.h"
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_byteorder.h>
+#include <rte_common.h>
+
+#define ESP_HEADER_BYTES  8 /* SPI and sequence number, RFC 4303 section 2 */
+#define ESP_TRAILER_BYTES 2 /* pad length and next header */
+#define ESP_IV_BYTES_MAX  16
+#define ESP_ICV_BYTES_MAX 32
+#define SA_OUTER_TTL      64 /* of the tunnel's header, RFC 4301 section 5.1.2.1 */
+#define SA_NAME_MAX       64
+
+/* The drop reasons that are counted for each SA too. */
+#define SA_DROP_REASONS(X)                                                                                   \
+	X(in_hdr) X(in_endpoint) X(in_esp_fragment) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv)         \
+	X(in_sa_proto) X(in_dummy) X(in_ecn) X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf)        \
+	X(crypto_full) X(crypto_failed)
+
+enum sa_drop {
+#define X(name) SA_DROP_##name,
+	SA_DROP_REASONS(X)
+#undef X
+	SA_DROP_COUNT
+};
+
+/* One worker's counters of one SA. The worker alone writes them; any thread may read. */
+struct sa_counters {
+	uint64_t packets; /* encapsulated, or decapsulated and accepted */
+	uint64_t bytes; /* of the inner IP packets */
+	uint64_t drops[SA_DROP_COUNT];
+} __rte_cache_aligned;
+
+struct sa {
+	/* Read for each packet; never written after sa_create. */
+	struct crypto_session session;
+	uint64_t iv_mask; /* random; IVs are made from sequence number XOR this, so a restart repeats none */
+	rte_be32_t spi;
+	rte_be32_t salt; /* of AEAD nonces, RFC 4106 section 4 */
+	bool inbound;
+	bool esn;
+	bool aead;
+	uint8_t cipher; /* enum cipher_alg */
+	uint8_t iv_bytes;
+	uint8_t icv_bytes;
+	uint8_t align_bytes;
+	uint8_t family; /* of the tunnel's header */
+	uint16_t outer_bytes; /* length of outer_header */
+	struct sa_counters *counters; /* one for each worker */
+	struct replay *replay; /* inbound */
+	/* Outbound: the tunnel's header, ready but for lengths, traffic class and checksum. */
+	alignas(RTE_CACHE_LINE_SIZE) uint8_t outer_header[40];
+	/* Written. */
+	alignas(RTE_CACHE_LINE_SIZE) struct seq seq; /* outbound */
+	/*
+	 * The largest inner packet that fits the link to the peer: set by control when it publishes routes,
+	 * read by workers, relaxed. It is exact: one byte more does not fit.
+	 */
+	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint16_t inner_mtu;
+	/* Cold. */
+	struct ip_addr source;
+	struct ip_addr destination;
+	const struct alg *alg;
+	unsigned n_workers;
+	char name[SA_NAME_MAX];
+};
+
+/* Who counts: a worker's index and its drops. A stage of IPsec takes one of these. */
+struct sa_tally {
+	struct drops *drops;
+	unsigned worker;
+};
+
+struct sa_params {
+	const struct sa_conf *conf; /* borrowed during the call; the key is not kept */
+	bool inbound;
+	unsigned n_workers;
+	int socket; /* NUMA socket, or SOCKET_ID_ANY */
+	uint64_t iv_mask; /* random from the operating system; a test may say 0 */
+};
+
+/*
+ * Make an SA with its crypto session. Control thread. *sa is the caller's. Returns 0, -ENOMEM, or what
+ * crypto_session_create returns; err names the SA.
+ */
+int sa_create(const struct sa_params *params, const struct crypto *crypto, struct sa **sa, struct err *err);
+
+/* Destroy the session (which wipes the keys that the driver holds) and free. No worker may hold the SA. */
+void sa_destroy(struct sa *sa);
+
+/* Sum the counters of all workers into *sum. Any thread; each number is exact, their time is not one. */
+void sa_counters_sum(const struct sa *sa, struct sa_counters *sum);
+
+/* The drop reason of a slot. */
+enum drop_reason sa_drop_reason(enum sa_drop slot);
+
+/*
+ * The largest inner packet whose encapsulation is at most link_mtu_bytes long (RFC 4301 section 8.2.1:
+ * tunnel header, ESP header and IV, padding to align_bytes, trailer, ICV); 0 if none fits.
+ */
+uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes);
+
+/* Drop a packet, counted for the gateway and for its SA: sa_drop_one(tally, m, in_icv). */
+#define sa_drop_one(tally_, m_, name_) sa_drop_slot_one(tally_, m_, DROP_##name_, SA_DROP_##name_)
+
+static inline void sa_drop_slot_one(const struct sa_tally *tally, struct rte_mbuf *m, enum drop_reason reason,
+	enum sa_drop slot)
+{
+	pkt_of(m)->sa->counters[tally->worker].drops[slot]++;
+	drop_one(tally->drops, m, reason);
+}
+
+#endif

@@ -1,0 +1,1 @@
+#include "ipsec/sad.h"

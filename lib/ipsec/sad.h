@@ -1,0 +1,39 @@
+/*
+ * The security association database: inbound SAs by SPI, destination address and protocol (RFC 4301
+ * section 4.1).
+ *
+ * One writer, the control thread; any number of workers look up without a lock. The table borrows SAs. A
+ * worker may hold an SA that it found until its next quiescent state, so an SA that was removed is destroyed
+ * only after every worker has passed one (struct rte_rcu_qsbr, shared with the whole data path).
+ * Limits: unicast; a fixed capacity.
+ */
+#ifndef CULVERT_IPSEC_SAD_H
+#define CULVERT_IPSEC_SAD_H
+
+#include "base/err.h"
+#include "ipsec/sa.h"
+#include "net/burst.h"
+
+struct rte_rcu_qsbr;
+struct sad;
+
+/* Room for `capacity` SAs at least. `qsbr` is borrowed. Returns 0, or -ENOMEM with err set. */
+int sad_create(uint32_t capacity, struct rte_rcu_qsbr *qsbr, int socket, struct sad **sad, struct err *err);
+/* No worker may be looking up any more. The SAs stay the caller's. */
+void sad_destroy(struct sad *sad);
+
+/* Publish an inbound SA. -EEXIST: another has its SPI and destination; -ENOSPC: full. err is set on failure. */
+int sad_add(struct sad *sad, struct sa *sa, struct err *err);
+/* Unlink an SA. Workers may still hold it until each has passed a quiescent state. -ENOENT: it wasn't there. */
+int sad_remove(struct sad *sad, const struct sa *sa);
+
+/* The SA of that SPI and destination, or NULL. Any thread that the QSBR variable knows, or the writer. */
+struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr *destination);
+
+/*
+ * For each ESP packet find the SA and put it into struct pkt. Drops: in_hdr where the ESP header is cut short,
+ * in_no_sa, in_endpoint where the outer source is not the SA's, in_esp_fragment (section 3.4.1 of RFC 4303).
+ */
+void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * Outbound sequence numbers (RFC 4303 section 3.3.3): each is given out once, to any number of workers.
+ *
+ * Any worker, no lock: one fetch_add reserves a run of numbers for a burst. Numbers that are reserved and not
+ * used are gaps, which the protocol allows; a number is never given out twice, also not past the last one.
+ * The owner (struct sa) puts it on a cache line of its own.
+ */
+#ifndef CULVERT_IPSEC_SEQ_H
+#define CULVERT_IPSEC_SEQ_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The last number that may be sent: 2^32 - 1, or with ESN some below 2^64, so that fetch_add never wraps. */
+#define SEQ_LAST     UINT64_C(0xffffffff)
+#define SEQ_ESN_LAST (UINT64_MAX - (UINT64_C(1) << 32))
+
+struct seq {
+	_Atomic uint64_t next; /* the first number not given out yet */
+	uint64_t last;
+};
+
+static inline void seq_init(struct seq *seq, bool esn)
+{
+	atomic_init(&seq->next, 1);
+	seq->last = esn ? SEQ_ESN_LAST : SEQ_LAST;
+}
+
+/*
+ * Reserve `count` numbers, the first of them in *first. Returns how many may be used: count, or fewer where
+ * the last number is reached, down to 0 for ever after.
+ */
+static inline uint32_t seq_reserve(struct seq *seq, uint32_t count, uint64_t *first)
+{
+	/* A look first, so that an exhausted counter stands still and can't wrap however long it is asked. */
+	if (atomic_load_explicit(&seq->next, memory_order_relaxed) > seq->last)
+		return 0;
+	*first = atomic_fetch_add_explicit(&seq->next, count, memory_order_relaxed);
+	if (*first > seq->last)
+		return 0;
+	return seq->last - *first >= count - 1 ? count : (uint32_t)(seq->last - *first + 1);
+}
+
+#endif

@@ -1,0 +1,1 @@
+#include "ipsec/spd.h"

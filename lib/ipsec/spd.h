@@ -1,0 +1,72 @@
+/*
+ * The security policy database of one direction (RFC 4301 section 4.4.1): an ordered list of selectors,
+ * searched with rte_acl. The first match wins, and what matches none is discarded.
+ *
+ * Immutable: made and destroyed by the control thread as part of a snapshot, read by workers. It borrows SAs.
+ * The definition of a match is selector_match; the classifier gives the same answer for every packet.
+ * Limits: about 2^28 rules; an address range that is no prefix costs up to 62 (IPv4) or 254 (IPv6) rules.
+ */
+#ifndef CULVERT_IPSEC_SPD_H
+#define CULVERT_IPSEC_SPD_H
+
+#include "base/err.h"
+#include "ipsec/sa.h"
+#include "model/policy.h"
+#include "net/burst.h"
+
+#include <stddef.h>
+
+struct spd;
+
+/* One entry, in the order of the list. */
+struct spd_rule {
+	const struct selector *selector; /* borrowed during spd_create */
+	enum policy_action action;
+	struct sa *sa; /* for POLICY_PROTECT */
+};
+
+/* The entry that a packet matched. */
+struct spd_entry {
+	struct sa *sa;
+	uint8_t action; /* enum policy_action */
+};
+
+/* Returns 0; -ENOMEM, or -E2BIG, with err set. `name` is unique in the process, at most 20 characters. */
+int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, int socket, struct spd **spd,
+	struct err *err);
+/* No worker may be looking up any more. */
+void spd_destroy(struct spd *spd);
+
+/*
+ * The entry of each of n packets (1 to BURST_MAX) that parse has seen, NULL where none matches; pkt->policy is
+ * set to the matching rule's index. For a packet with an IPv4 or IPv6 header alone.
+ */
+void spd_find(const struct spd *spd, struct rte_mbuf *const *pkts, uint16_t n, const struct spd_entry **entries);
+
+/*
+ * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt.
+ * Drops: out_no_policy, out_policy_block.
+ */
+void spd_out(struct burst *burst, const struct spd *spd, struct burst *protect, struct drops *drops);
+
+/*
+ * Inbound, for packets that arrived in clear: keep BYPASS. Drops: in_tmpl_mismatch where a policy demands
+ * protection (RFC 4301 section 5.2 step 3c), in_policy_block, in_no_policy.
+ */
+void spd_in_clear(struct burst *burst, const struct spd *spd, struct drops *drops);
+
+/*
+ * Inbound, for packets in clear to the gateway's own addresses: like spd_in_clear, but where no policy
+ * matches, the packet is kept: the gateway's own services are the local stack's to answer or refuse.
+ */
+void spd_in_host(struct burst *burst, const struct spd *spd, struct drops *drops);
+
+/*
+ * Inbound, for packets out of the SA in struct pkt: keep those that this SA may carry, which are those whose
+ * first matching policy is PROTECT by this very SA (RFC 4301 section 5.2 step 4; the search in order makes the
+ * overlapping selectors of other policies count as the decorrelated SPD of section 4.4.1 would).
+ * Drops: in_selector, in_policy_block, in_no_policy.
+ */
+void spd_in_selector(struct burst *burst, const struct spd *spd, const struct sa_tally *tally);
+
+#endif
