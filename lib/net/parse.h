@@ -3,7 +3,8 @@
  *
  * Workers only. After it, the mbuf is one segment of its own (direct, not shared), its data starts at the IP
  * (or ARP) header and ends with the IP packet, and its struct pkt is filled in.
- * Limits: Ethernet II with at most one 802.1Q tag; LLC frames are dropped as eth_type.
+ * Limits: Ethernet II with at most one 802.1Q tag, which the NIC leaves in the frame; LLC frames are dropped
+ * as eth_type.
  */
 #ifndef CULVERT_NET_PARSE_H
 #define CULVERT_NET_PARSE_H
@@ -14,6 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include <rte_ether.h>
 
 /* IPv6 extension headers that are followed in one packet (RFC 8200 section 4.1 recommends no more than 7). */
 #define PARSE_EXT_HEADERS_MAX 8
@@ -32,13 +35,14 @@ struct parse_port {
  * (RFC 4301 section 4.4.1.1). Lengths: Ethernet padding is cut off by the IP length. Unicast frames that are
  * not for port->mac are dropped. Sets every field of struct pkt that parse owns and zeroes the rest.
  */
-void parse_burst(struct burst *burst, const struct parse_port *port, struct burst *neigh, struct drops *drops);
+void parse_burst(
+	struct burst *burst, const struct parse_port *port, struct burst *neigh, struct drops *drops);
 
 /*
  * Parse the IP packet that data starts with, and that came out of a tunnel: fill in the parse fields of its
  * struct pkt (port_in, sa, seq and PKT_DECAPSULATED are kept) and cut off what lies behind the IP length
- * (TFC padding, RFC 4303 section 2.7). False if it is malformed, not of `family`, or has a source or
- * destination that may not be forwarded; the caller drops it.
+ * (TFC padding, RFC 4303 section 2.7). False if it is malformed, not of `family`, neighbour discovery, or has
+ * a source or destination that may not be forwarded (link-local ones too); the caller drops it.
  */
 bool parse_inner_one(struct rte_mbuf *m, uint8_t family);
 
