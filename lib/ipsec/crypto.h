@@ -31,6 +31,7 @@ struct sa_tally;
 struct crypto_device {
 	uint8_t id; /* of cryptodev; configured and started, one queue pair a worker */
 	char name[64];
+	bool is_virtual; /* made by us, a software driver */
 	bool sync; /* the driver processes in the caller's thread */
 	struct rte_mempool *sessions;
 };

@@ -33,7 +33,7 @@
 
 /* The drop reasons that are counted for each SA too. */
 #define SA_DROP_REASONS(X)                                                                                   \
-	X(in_hdr) X(in_endpoint) X(in_esp_fragment) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv)         \
+	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv)         \
 	X(in_sa_proto) X(in_dummy) X(in_ecn) X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf)        \
 	X(crypto_full) X(crypto_failed)
 

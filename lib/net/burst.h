@@ -20,6 +20,11 @@ struct burst {
 	struct rte_mbuf *pkts[BURST_MAX];
 };
 
+/* Declare an empty burst. Its array is not cleared: only the first n are packets. */
+#define BURST(name)                                                                                          \
+	struct burst name;                                                                                   \
+	name.n = 0
+
 static inline void burst_add_one(struct burst *burst, struct rte_mbuf *m)
 {
 	assert(burst->n < BURST_MAX);

@@ -1,0 +1,184 @@
+/*
+ * culvertd: the gateway's daemon. main reads the configuration, brings the parts up in the order of the list
+ * below, runs, and takes them down in mirror order.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/report.h"
+#include "config/load.h"
+#include "control/apply.h"
+#include "control/control.h"
+#include "control/cryptodevs.h"
+#include "control/eal.h"
+#include "control/host_if.h"
+#include "control/lock.h"
+#include "control/ports.h"
+#include "control/tables.h"
+#include "control/telemetry.h"
+#include "control/workers.h"
+#include "options.h"
+
+struct part {
+	int (*begin)(struct control *control, struct err *err);
+	void (*end)(struct control *control);
+};
+
+static int lock_begin(struct control *control, struct err *err)
+{
+	control->lock_fd = control_lock(control->gateway->control_directory, err);
+	return control->lock_fd < 0 ? control->lock_fd : 0;
+}
+
+static void lock_end(struct control *control)
+{
+	close(control->lock_fd);
+}
+
+static int environment_begin(struct control *control, struct err *err)
+{
+	return eal_begin(control->gateway, control->gateway->control_directory, err);
+}
+
+static void environment_end(struct control *control __attribute__((unused)))
+{
+	eal_end();
+}
+
+static int cryptodevs_begin(struct control *control, struct err *err)
+{
+	return cryptodevs_open(control->gateway, &control->crypto, err);
+}
+
+static void cryptodevs_end(struct control *control)
+{
+	cryptodevs_close(&control->crypto);
+}
+
+static int ports_begin(struct control *control, struct err *err)
+{
+	return ports_open(control->gateway, &control->ports, err);
+}
+
+static void ports_end(struct control *control)
+{
+	ports_close(&control->ports);
+}
+
+static int traffic_begin(struct control *control, struct err *err)
+{
+	return ports_start(&control->ports, err);
+}
+
+static void traffic_end(struct control *control)
+{
+	ports_stop(&control->ports);
+}
+
+static int nothing_begin(struct control *control __attribute__((unused)), struct err *err __attribute__((unused)))
+{
+	return 0;
+}
+
+static const struct part parts[] = {
+	{lock_begin, lock_end},
+	{environment_begin, environment_end},
+	{cryptodevs_begin, cryptodevs_end},
+	{ports_begin, ports_end},
+	{tables_create, tables_destroy},
+	{workers_create, workers_destroy},
+	{apply_create, apply_destroy},
+	{host_if_create, host_if_destroy},
+	{telemetry_begin, telemetry_end},
+	{traffic_begin, traffic_end},
+	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
+	{workers_launch, workers_stop},
+};
+
+#define N_PARTS (sizeof(parts) / sizeof(parts[0]))
+
+/* What the signal handler sets and control_run reads; it can be nowhere but here. */
+static struct control_requests requests;
+
+static void on_signal(int number)
+{
+	if (number == SIGUSR1)
+		requests.print_statistics = 1;
+	else
+		requests.stop = 1;
+}
+
+static void signals_catch(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+/* Bring everything up, run, take everything down. Returns the exit code. */
+static int run(const struct gateway *gateway, uint32_t until_idle_s)
+{
+	struct control control = {.gateway = gateway};
+	struct err err;
+	size_t up = 0;
+	int ret = 0;
+
+	while (up < N_PARTS && (ret = parts[up].begin(&control, &err)) == 0)
+		up++;
+	if (ret != 0)
+		log_error("%s", err.text);
+	else
+		ret = control_run(&control, &requests, until_idle_s);
+	while (up > 0)
+		parts[--up].end(&control);
+	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Read the file; what is wrong with it goes to standard error. */
+static int load(const char *path, struct gateway *gateway)
+{
+	struct report report;
+	int ret;
+
+	report_init(&report);
+	ret = config_load(path, gateway, &report);
+	config_report_print(stderr, path, &report);
+	report_fini(&report);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct gateway gateway;
+	struct err err;
+	int exit_code = EXIT_SUCCESS;
+
+	if (options_parse(argc, argv, &options, &err) != 0) {
+		fprintf(stderr, "culvertd: %s\n%s", err.text, options_usage());
+		return 2;
+	}
+	if (options.help || options.version) {
+		fputs(options.help ? options_usage() : "culvertd " CULVERT_VERSION "\n", stdout);
+		return EXIT_SUCCESS;
+	}
+	/* Keys must not end up in a core file, nor be read by a debugger of the same user. */
+	prctl(PR_SET_DUMPABLE, 0);
+	signals_catch();
+	if (load(options.config, &gateway) != 0)
+		return EXIT_FAILURE;
+	if (!options.check_only) {
+		control_directory_set(&gateway);
+		exit_code = run(&gateway, options.until_idle_s);
+	}
+	gateway_fini(&gateway);
+	return exit_code;
+}

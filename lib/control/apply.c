@@ -1,0 +1,237 @@
+#include "control/apply.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipsec/sad.h"
+#include "model/name_index.h"
+
+static int sa_build(struct control *control, const struct sa_conf *conf, struct sa **sa, struct err *err)
+{
+	struct sa_params params = {
+		.conf = conf,
+		.inbound = gateway_sa_is_inbound(control->gateway, conf),
+		.n_workers = control->n_workers,
+		.socket = (int)rte_socket_id(),
+	};
+
+	if (getrandom(&params.iv_mask, sizeof(params.iv_mask), 0) != sizeof(params.iv_mask))
+		return err_set(err, EIO, "the operating system gives no random numbers");
+	return sa_create(&params, &control->crypto, sa, err);
+}
+
+static int sas_create(struct control *control, struct err *err)
+{
+	const struct gateway *gateway = control->gateway;
+	uint64_t start_ns = clock_now_ns();
+
+	control->sas = xcalloc(gateway->n_sas + 1, sizeof(control->sas[0]));
+	for (size_t i = 0; i < gateway->n_sas; i++) {
+		int ret = sa_build(control, &gateway->sas[i], &control->sas[i], err);
+
+		if (ret != 0)
+			return ret;
+		control->n_sas++;
+		if (control->sas[i]->inbound)
+			ret = sad_add(control->sad, control->sas[i], err);
+		if (ret != 0)
+			return ret;
+	}
+	log_info("sas=%zu load_ms=%" PRIu64, control->n_sas, (clock_now_ns() - start_ns) / NS_PER_MS);
+	return 0;
+}
+
+static void sas_destroy(struct control *control)
+{
+	for (size_t i = 0; i < control->n_sas; i++) {
+		if (control->sas[i]->inbound)
+			sad_remove(control->sad, control->sas[i]);
+		sa_destroy(control->sas[i]);
+	}
+	free(control->sas);
+	control->sas = NULL;
+	control->n_sas = 0;
+}
+
+static struct sa *sa_of_policy(const struct control *control, const struct name_index *names,
+	const struct policy *policy)
+{
+	return policy->action == POLICY_PROTECT ? control->sas[name_index_find(names, policy->sas[0])] : NULL;
+}
+
+/* The policies of one direction, in their order, as rules. */
+static int spd_build(const struct control *control, const struct name_index *names, enum policy_direction direction,
+	struct spd **spd, struct err *err)
+{
+	const struct gateway *gateway = control->gateway;
+	struct spd_rule *rules = xcalloc(gateway->n_policies + 1, sizeof(*rules));
+	size_t n_rules = 0;
+	int ret;
+
+	for (size_t i = 0; i < gateway->n_policies; i++) {
+		const struct policy *policy = &gateway->policies[i];
+
+		if (policy->direction == direction)
+			rules[n_rules++] = (struct spd_rule){
+				.selector = &policy->selector,
+				.action = policy->action,
+				.sa = sa_of_policy(control, names, policy),
+			};
+	}
+	ret = spd_create(direction == POLICY_OUT ? "out" : "in", rules, n_rules, (int)rte_socket_id(), spd, err);
+	free(rules);
+	return ret;
+}
+
+static int spds_build(const struct control *control, struct snapshot *snapshot, struct err *err)
+{
+	struct name_index names;
+	uint64_t start_ns = clock_now_ns();
+	int ret;
+
+	name_index_init(&names, control->n_sas);
+	for (size_t i = 0; i < control->n_sas; i++)
+		name_index_add(&names, control->gateway->sas[i].name, i);
+	name_index_sort(&names);
+	ret = spd_build(control, &names, POLICY_OUT, &snapshot->spd_out, err);
+	if (ret == 0)
+		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
+	name_index_fini(&names);
+	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies, (clock_now_ns() - start_ns) / NS_PER_MS);
+	return ret;
+}
+
+static struct next_hop next_hop_on(const struct gateway *gateway, int port)
+{
+	return (struct next_hop){.port = (uint8_t)port, .mtu_bytes = gateway->ports[port].mtu_bytes};
+}
+
+/* The links of the ports' own addresses, then the configured routes. */
+static int routes_build(const struct gateway *gateway, struct snapshot *snapshot, struct err *err)
+{
+	struct route *routes = NULL;
+	size_t n_routes = 0;
+	int ret;
+
+	for (size_t i = 0; i < gateway->n_ports; i++)
+		for (size_t j = 0; j < gateway->ports[i].n_addresses; j++)
+			*array_append(&routes, &n_routes) = (struct route){
+				.to = gateway->ports[i].addresses[j],
+				.via = next_hop_on(gateway, (int)i),
+			};
+	for (size_t i = 0; i < gateway->n_routes; i++) {
+		struct route *route = array_append(&routes, &n_routes);
+
+		route->to = gateway->routes[i].to;
+		route->via = next_hop_on(gateway, gateway_find_link(gateway, &gateway->routes[i].via));
+		route->via.gateway = gateway->routes[i].via;
+	}
+	ret = route_table_create("routes", routes, n_routes, (int)rte_socket_id(), &snapshot->routes, err);
+	free(routes);
+	return ret;
+}
+
+/* RFC 4291 appendix A: the link-local address made of the MAC address. */
+static struct ip_addr link_local(const struct rte_ether_addr *mac)
+{
+	const uint8_t *m = mac->addr_bytes;
+	uint8_t bytes[16] = {0xfe, 0x80, [8] = m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
+
+	return ip_addr_from_bytes(IP_V6, bytes);
+}
+
+static int port_build(const struct port_conf *conf, const struct port *port, struct snapshot *snapshot,
+	struct err *err)
+{
+	uint8_t index = snapshot->n_ports++;
+	struct snapshot_port *out = &snapshot->ports[index];
+	struct ip_addr own = link_local(&port->mac);
+	bool added = local_addrs_add(&snapshot->local, &own);
+
+	*out = (struct snapshot_port){
+		.parse = {.mac = port->mac, .vlan = conf->vlan, .index = index},
+		.is_protected = conf->side == SIDE_PROTECTED,
+		.mtu_bytes = conf->mtu_bytes,
+	};
+	snapshot->neigh_ports[index] = (struct neigh_port){.mac = port->mac, .vlan = conf->vlan};
+	for (size_t i = 0; added && i < conf->n_addresses; i++) {
+		const struct ip_addr *addr = &conf->addresses[i].addr;
+		struct ip_addr *first = addr->family == IP_V4 ? &out->ipv4 : &out->ipv6;
+
+		if (first->family == IP_NONE)
+			*first = *addr;
+		added = local_addrs_add(&snapshot->local, addr);
+	}
+	return added ? 0 : err_set(err, E2BIG, "ports.%s: more than %d own addresses of a family", conf->name,
+				       LOCAL_ADDRS_MAX);
+}
+
+/* Each outbound SA's MTU comes from the link to its peer. */
+static void inner_mtus_set(const struct control *control, const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < control->n_sas; i++) {
+		struct sa *sa = control->sas[i];
+		const struct next_hop *hop = sa->inbound ? NULL : route_find(snapshot->routes, &sa->destination);
+
+		if (hop)
+			atomic_store_explicit(&sa->inner_mtu, sa_inner_mtu(sa, hop->mtu_bytes), memory_order_relaxed);
+		else if (!sa->inbound)
+			log_warning("sa=%s has no route to its destination", sa->name);
+	}
+}
+
+static int snapshot_build(const struct control *control, struct snapshot *snapshot, struct err *err)
+{
+	const struct gateway *gateway = control->gateway;
+	int ret = 0;
+
+	for (size_t i = 0; ret == 0 && i < gateway->n_ports; i++)
+		ret = port_build(&gateway->ports[i], &control->ports.ports[i], snapshot, err);
+	if (ret == 0)
+		ret = routes_build(gateway, snapshot, err);
+	if (ret == 0)
+		ret = spds_build(control, snapshot, err);
+	return ret;
+}
+
+static void publish(struct control *control, struct snapshot *snapshot)
+{
+	control->snapshot = snapshot;
+	for (unsigned i = 0; i < control->n_workers; i++)
+		atomic_store_explicit(&control->workers[i]->published, snapshot, memory_order_release);
+}
+
+int apply_create(struct control *control, struct err *err)
+{
+	struct snapshot *snapshot = rte_zmalloc("snapshot", sizeof(*snapshot), RTE_CACHE_LINE_SIZE);
+	int ret = snapshot ? sas_create(control, err) : err_set(err, ENOMEM, "no memory for a snapshot");
+
+	if (ret == 0)
+		ret = snapshot_build(control, snapshot, err);
+	if (ret != 0) {
+		snapshot_destroy(snapshot);
+		sas_destroy(control);
+		return ret;
+	}
+	inner_mtus_set(control, snapshot);
+	publish(control, snapshot);
+	return 0;
+}
+
+void apply_destroy(struct control *control)
+{
+	struct snapshot *snapshot = control->snapshot;
+
+	publish(control, NULL);
+	snapshot_destroy(snapshot);
+	sas_destroy(control);
+}

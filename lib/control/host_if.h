@@ -1,0 +1,20 @@
+/*
+ * The control thread's side of the queues to the workers: ARP and neighbour discovery, and packets that wait for
+ * them. Main thread only.
+ */
+#ifndef CULVERT_CONTROL_HOST_IF_H
+#define CULVERT_CONTROL_HOST_IF_H
+
+#include "control/control.h"
+
+#include <stdint.h>
+
+/* Make neigh_proto with the ports' addresses and the configured neighbours. Returns 0 or -errno. */
+int host_if_create(struct control *control, struct err *err);
+/* What is held is dropped as shutdown. */
+void host_if_destroy(struct control *control);
+
+/* Take what the workers handed over, and let time pass for the neighbours. */
+void host_if_poll(struct control *control, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,52 @@
+#include "control/tables.h"
+
+#include <errno.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
+
+#include "fwd/neigh.h"
+#include "ipsec/sad.h"
+
+static int qsbr_create(struct control *control, struct err *err)
+{
+	size_t bytes = rte_rcu_qsbr_get_memsize(GATEWAY_WORKERS_MAX);
+
+	control->qsbr = rte_zmalloc("qsbr", bytes, RTE_CACHE_LINE_SIZE);
+	if (!control->qsbr || rte_rcu_qsbr_init(control->qsbr, GATEWAY_WORKERS_MAX) != 0)
+		return err_set(err, ENOMEM, "no memory for the workers' quiescent states");
+	return 0;
+}
+
+int tables_create(struct control *control, struct err *err)
+{
+	int socket = (int)rte_socket_id();
+	int ret = qsbr_create(control, err);
+
+	if (ret == 0)
+		ret = sad_create((uint32_t)control->gateway->n_sas, control->qsbr, socket, &control->sad, err);
+	if (ret == 0)
+		ret = neigh_table_create(TABLES_NEIGHBOURS_MAX, control->qsbr, socket, &control->neighbours, err);
+	if (ret == 0) {
+		control->to_control = rte_ring_create("to_control", HOST_QUEUE_PKTS, socket, RING_F_SC_DEQ);
+		if (!control->to_control)
+			ret = err_set(err, ENOMEM, "no memory for the queue to the control thread");
+	}
+	if (ret != 0)
+		tables_destroy(control);
+	return ret;
+}
+
+void tables_destroy(struct control *control)
+{
+	rte_ring_free(control->to_control);
+	neigh_table_destroy(control->neighbours);
+	sad_destroy(control->sad);
+	rte_free(control->qsbr);
+	control->to_control = NULL;
+	control->neighbours = NULL;
+	control->sad = NULL;
+	control->qsbr = NULL;
+}

@@ -1,0 +1,18 @@
+/*
+ * The tables that workers read while control changes them, and the QSBR variable that says when nobody reads
+ * what was removed. Main thread only.
+ */
+#ifndef CULVERT_CONTROL_TABLES_H
+#define CULVERT_CONTROL_TABLES_H
+
+#include "control/control.h"
+
+/* Neighbours at most, static and learned. */
+#define TABLES_NEIGHBOURS_MAX 8192
+
+/* Make qsbr, sad, neighbours and to_control of `control`. Returns 0 or -ENOMEM; then none of them is left. */
+int tables_create(struct control *control, struct err *err);
+/* No worker runs. */
+void tables_destroy(struct control *control);
+
+#endif

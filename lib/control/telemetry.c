@@ -1,0 +1,196 @@
+#include "control/telemetry.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_telemetry.h>
+
+/* A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63 characters. */
+#define NAMES_PER_REPLY 200
+
+/*
+ * The library passes a callback nothing of ours, so the gateway that it asks about stands here. The mutex is
+ * for the end: after telemetry_end no callback reads the gateway.
+ */
+static struct {
+	pthread_mutex_t lock;
+	struct control *control;
+} served = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+typedef int (*answer)(const struct control *control, const char *argument, struct rte_tel_data *data);
+
+static int with_control(answer fn, const char *argument, struct rte_tel_data *data)
+{
+	int ret = -ESHUTDOWN;
+
+	pthread_mutex_lock(&served.lock);
+	if (served.control)
+		ret = fn(served.control, argument ? argument : "", data);
+	pthread_mutex_unlock(&served.lock);
+	return ret;
+}
+
+static int answer_port(const struct stats *stats, const char *name, uint8_t port, struct rte_tel_data *data)
+{
+	struct rte_tel_data *dict = rte_tel_data_alloc();
+
+	if (!dict)
+		return -ENOMEM;
+	rte_tel_data_start_dict(dict);
+	rte_tel_data_add_dict_u64(dict, "rx_packets", stats->rx_packets[port]);
+	rte_tel_data_add_dict_u64(dict, "rx_bytes", stats->rx_bytes[port]);
+	rte_tel_data_add_dict_u64(dict, "tx_packets", stats->tx_packets[port]);
+	rte_tel_data_add_dict_u64(dict, "tx_bytes", stats->tx_bytes[port]);
+	rte_tel_data_add_dict_u64(dict, "drops", stats->port_drops[port]);
+	return rte_tel_data_add_dict_container(data, name, dict, 0);
+}
+
+static int answer_ports(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+{
+	struct stats stats;
+	int ret = 0;
+
+	control_statistics(control, &stats);
+	rte_tel_data_start_dict(data);
+	for (uint8_t i = 0; ret == 0 && i < stats.n_ports; i++)
+		ret = answer_port(&stats, control->gateway->ports[i].name, i, data);
+	return ret;
+}
+
+static int answer_drops(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+{
+	struct stats stats;
+
+	control_statistics(control, &stats);
+	rte_tel_data_start_dict(data);
+	for (unsigned i = 0; i < DROP_COUNT; i++)
+		if (stats.drops[i] > 0)
+			rte_tel_data_add_dict_u64(data, drop_name(i), stats.drops[i]);
+	return 0;
+}
+
+static int answer_totals(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+{
+	struct stats stats;
+
+	control_statistics(control, &stats);
+	rte_tel_data_start_dict(data);
+	rte_tel_data_add_dict_u64(data, "received", stats.rx_total);
+	rte_tel_data_add_dict_u64(data, "generated", stats.generated);
+	rte_tel_data_add_dict_u64(data, "sent", stats.tx_total);
+	rte_tel_data_add_dict_u64(data, "dropped", stats.drops_total);
+	rte_tel_data_add_dict_u64(data, "consumed", stats.consumed);
+	rte_tel_data_add_dict_u64(data, "held", stats.held);
+	return 0;
+}
+
+static int answer_workers(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+{
+	rte_tel_data_start_dict(data);
+	for (unsigned i = 0; i < control->n_workers; i++) {
+		const struct worker *w = control->workers[i];
+		struct rte_tel_data *dict = rte_tel_data_alloc();
+		char name[16];
+
+		if (!dict)
+			return -ENOMEM;
+		snprintf(name, sizeof(name), "worker%u", i);
+		rte_tel_data_start_dict(dict);
+		rte_tel_data_add_dict_u64(dict, "cpu", control->gateway->workers.lcores[i]);
+		rte_tel_data_add_dict_u64(dict, "loops", w->counters.loops);
+		rte_tel_data_add_dict_u64(dict, "busy_loops", w->counters.busy_loops);
+		rte_tel_data_add_dict_u64(dict, "drops", w->drops.total);
+		rte_tel_data_add_dict_container(data, name, dict, 0);
+	}
+	return 0;
+}
+
+static int answer_sas(const struct control *control, const char *argument, struct rte_tel_data *data)
+{
+	size_t start = strtoul(argument, NULL, 10);
+
+	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
+	for (size_t i = start; i < control->n_sas && i < start + NAMES_PER_REPLY; i++)
+		rte_tel_data_add_array_string(data, control->sas[i]->name);
+	return 0;
+}
+
+static int answer_sa(const struct control *control, const char *argument, struct rte_tel_data *data)
+{
+	struct sa_counters sum;
+	const struct sa *sa = NULL;
+	char text[IP_ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < control->n_sas && !sa; i++)
+		if (strcmp(control->sas[i]->name, argument) == 0)
+			sa = control->sas[i];
+	if (!sa)
+		return -ENOENT;
+	sa_counters_sum(sa, &sum);
+	rte_tel_data_start_dict(data);
+	rte_tel_data_add_dict_string(data, "direction", sa->inbound ? "in" : "out");
+	rte_tel_data_add_dict_string(data, "esp", sa->alg->name);
+	rte_tel_data_add_dict_string(data, "source", ip_addr_format(&sa->source, text));
+	rte_tel_data_add_dict_string(data, "destination", ip_addr_format(&sa->destination, text));
+	rte_tel_data_add_dict_u64(data, "spi", rte_be_to_cpu_32(sa->spi));
+	rte_tel_data_add_dict_u64(data, "sequence",
+		sa->inbound ? replay_highest(sa->replay) : atomic_load(&sa->seq.next) - 1);
+	rte_tel_data_add_dict_u64(data, "packets", sum.packets);
+	rte_tel_data_add_dict_u64(data, "bytes", sum.bytes);
+	for (unsigned i = 0; i < SA_DROP_COUNT; i++)
+		if (sum.drops[i] > 0)
+			rte_tel_data_add_dict_u64(data, drop_name(sa_drop_reason(i)), sum.drops[i]);
+	return 0;
+}
+
+#define COMMAND(name)                                                                                        \
+	static int on_##name(const char *command __rte_unused, const char *argument, struct rte_tel_data *data)  \
+	{                                                                                                    \
+		return with_control(answer_##name, argument, data);                                          \
+	}
+
+COMMAND(ports)
+COMMAND(drops)
+COMMAND(totals)
+COMMAND(workers)
+COMMAND(sas)
+COMMAND(sa)
+
+static const struct {
+	const char *command;
+	telemetry_cb callback;
+	const char *help;
+} commands[] = {
+	{"/culvert/ports", on_ports, "Packets, bytes and drops of each port."},
+	{"/culvert/drops", on_drops, "Drop reasons that occurred, with their counts."},
+	{"/culvert/totals", on_totals, "The balance of all packets."},
+	{"/culvert/workers", on_workers, "Loops of each worker, and how many found packets."},
+	{"/culvert/sas", on_sas, "Names of SAs. Parameter: the number to start from."},
+	{"/culvert/sa", on_sa, "Counters of one SA. Parameter: its name."},
+};
+
+int telemetry_begin(struct control *control, struct err *err)
+{
+	for (size_t i = 0; i < RTE_DIM(commands); i++) {
+		int ret = rte_telemetry_register_cmd(commands[i].command, commands[i].callback, commands[i].help);
+
+		if (ret != 0)
+			return err_set(err, -ret, "telemetry: %s can't be registered: %s", commands[i].command,
+				rte_strerror(-ret));
+	}
+	pthread_mutex_lock(&served.lock);
+	served.control = control;
+	pthread_mutex_unlock(&served.lock);
+	return 0;
+}
+
+void telemetry_end(struct control *control __rte_unused)
+{
+	pthread_mutex_lock(&served.lock);
+	served.control = NULL;
+	pthread_mutex_unlock(&served.lock);
+}

@@ -1,0 +1,58 @@
+/*
+ * Packets for the gateway itself, and the queues between the workers and the control thread.
+ *
+ * Workers answer ICMP echo in place; they hand ARP, neighbour discovery and packets whose next hop has no
+ * known MAC address to the control thread, which answers, learns and hands frames back. Nobody waits: what
+ * does not fit into a queue is dropped by name. Control makes and destroys the queues.
+ */
+#ifndef CULVERT_DATAPATH_HOST_H
+#define CULVERT_DATAPATH_HOST_H
+
+#include "base/err.h"
+#include "datapath/snapshot.h"
+#include "net/burst.h"
+#include "net/drop.h"
+
+#include <stdint.h>
+
+struct rte_ring;
+
+/* Packets that wait in a queue at most. */
+#define HOST_QUEUE_PKTS 1024
+/* ICMP errors and echo replies of one worker: so many a second, and so many at once (RFC 1812 section 4.3.2.8). */
+#define HOST_ICMP_PER_SECOND 1000
+#define HOST_ICMP_AT_ONCE    100
+
+struct host_queue {
+	struct rte_ring *to_control; /* shared by all workers */
+	struct rte_ring *from_control; /* this worker's */
+};
+
+/* A token bucket, filled by the TSC. */
+struct host_limit {
+	uint64_t filled_tsc; /* when it was filled last */
+	uint32_t tokens;
+};
+
+/* True if one more packet may be sent now; it is then counted. */
+bool host_limit_take(struct host_limit *limit, uint64_t now_tsc);
+
+/* Hand the packets to the control thread; the burst is empty afterwards. Drops: host_full. */
+void host_to_control(struct burst *burst, const struct host_queue *queue, struct drops *drops);
+
+/*
+ * Packets to the gateway's own addresses: turn echo requests into replies and keep them. Drops: icmp_limit,
+ * host_no_service for everything else.
+ */
+void host_answer(struct burst *burst, struct host_limit *limit, uint64_t now_tsc, struct drops *drops);
+
+/*
+ * Packets that can't be forwarded, with the ICMP error to send in struct pkt: turn each into the error, from an
+ * address of the port that it came in by, or, for one out of a tunnel, of the port that its destination is
+ * behind. The packet counts as dropped (ttl_expired, out_mtu), the error as made by the gateway: *generated
+ * grows by the errors kept. Where no error may be sent, the packet is freed.
+ */
+void host_icmp_errors(struct burst *burst, const struct snapshot *snapshot, struct host_limit *limit,
+	uint64_t now_tsc, struct drops *drops, uint64_t *generated);
+
+#endif

@@ -1,0 +1,13 @@
+#include "datapath/snapshot.h"
+
+#include <rte_malloc.h>
+
+void snapshot_destroy(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	spd_destroy(snapshot->spd_out);
+	spd_destroy(snapshot->spd_in);
+	route_table_destroy(snapshot->routes);
+	rte_free(snapshot);
+}

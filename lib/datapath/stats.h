@@ -1,0 +1,51 @@
+/*
+ * Statistics: the counters of all workers and of the control thread, summed and printed.
+ *
+ * Called by control and telemetry threads while workers run. Each number is exact; those of one struct stats
+ * are not of one instant, so the balance holds only when traffic stands still.
+ */
+#ifndef CULVERT_DATAPATH_STATS_H
+#define CULVERT_DATAPATH_STATS_H
+
+#include "datapath/worker.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* What the control thread counts; it alone writes. */
+struct control_counters {
+	struct drops drops;
+	uint64_t consumed; /* packets that ended at the control thread: ARP and neighbour discovery */
+	uint64_t generated; /* frames that it made */
+	uint64_t held; /* packets that wait for their next hop's MAC address now */
+};
+
+struct stats {
+	uint8_t n_ports;
+	uint64_t rx_packets[PKT_PORTS_MAX];
+	uint64_t rx_bytes[PKT_PORTS_MAX];
+	uint64_t tx_packets[PKT_PORTS_MAX];
+	uint64_t tx_bytes[PKT_PORTS_MAX];
+	uint64_t port_drops[PKT_PORTS_MAX + 1]; /* by the port that the packet came in by */
+	uint64_t drops[DROP_COUNT];
+	uint64_t rx_total;
+	uint64_t tx_total;
+	uint64_t drops_total;
+	uint64_t generated;
+	uint64_t consumed; /* answered by a worker, or taken by control */
+	uint64_t held;
+};
+
+/* Sum up. `workers` has n_workers pointers. */
+void stats_collect(const struct worker *const *workers, unsigned n_workers, const struct control_counters *control,
+	uint8_t n_ports, struct stats *stats);
+
+/* Nothing was lost without a name: received + generated == sent + dropped + consumed + held. */
+bool stats_balanced(const struct stats *stats);
+
+/* A table that a person can read: ports, drop reasons that occurred, and SAs. Arrays have n_ports and n_sas. */
+void stats_print(FILE *file, const struct stats *stats, const char *const *port_names, const struct sa *const *sas,
+	size_t n_sas);
+
+#endif

@@ -1,0 +1,169 @@
+#include "support/gateway.h"
+
+#include <string.h>
+
+#include <check.h>
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+
+#include "config/load.h"
+#include "control/apply.h"
+#include "control/cryptodevs.h"
+#include "control/host_if.h"
+#include "control/tables.h"
+#include "control/workers.h"
+#include "datapath/pipeline.h"
+#include "ipsec/esp_out.h"
+#include "net/rewrite.h"
+#include "support/eal.h"
+
+static void load(struct gateway_env *env, const char *yaml)
+{
+	struct report report;
+
+	report_init(&report);
+	if (config_load_text(yaml, strlen(yaml), ".", &env->gateway, &report) != 0) {
+		config_report_print(stderr, "test", &report);
+		ck_abort_msg("the test's configuration is faulty");
+	}
+	report_fini(&report);
+}
+
+void gateway_env_begin(struct gateway_env *env, const char *yaml)
+{
+	struct control *control = &env->control;
+	struct err err = {.text = "no error"};
+	int ret;
+
+	*env = (struct gateway_env){0};
+	load(env, yaml);
+	control->gateway = &env->gateway;
+	ret = cryptodevs_open(&env->gateway, &control->crypto, &err);
+	ret = ret ? ret : ports_open(&env->gateway, &control->ports, &err);
+	ret = ret ? ret : tables_create(control, &err);
+	ret = ret ? ret : workers_create(control, &err);
+	ret = ret ? ret : apply_create(control, &err);
+	ret = ret ? ret : host_if_create(control, &err);
+	ret = ret ? ret : ports_start(&control->ports, &err);
+	ck_assert_msg(ret == 0, "%s", err.text);
+	env->worker = control->workers[0];
+	ck_assert_int_eq(worker_begin(env->worker), 0);
+}
+
+void gateway_env_end(struct gateway_env *env)
+{
+	struct control *control = &env->control;
+	struct stats stats;
+
+	worker_end(env->worker);
+	workers_stop(control);
+	control_statistics(control, &stats);
+	ports_stop(&control->ports);
+	host_if_destroy(control);
+	for (size_t i = 0; i < RTE_DIM(env->peers); i++)
+		if (env->peers[i])
+			sa_destroy(env->peers[i]);
+	apply_destroy(control);
+	workers_destroy(control);
+	tables_destroy(control);
+	ports_close(&control->ports);
+	cryptodevs_close(&control->crypto);
+	gateway_fini(&env->gateway);
+	/* Frames came past rte_eth_rx_burst, so nobody counted them as received but gateway_env_receive_frames. */
+	ck_assert_msg(stats_balanced(&stats), "received=%lu generated=%lu sent=%lu dropped=%lu consumed=%lu held=%lu",
+		stats.rx_total, stats.generated, stats.tx_total, stats.drops_total, stats.consumed, stats.held);
+}
+
+uint8_t gateway_env_port(const struct gateway_env *env, const char *name)
+{
+	int port = gateway_find_port(&env->gateway, name);
+
+	ck_assert_msg(port >= 0, "no port %s", name);
+	return (uint8_t)port;
+}
+
+void gateway_env_receive_frames(struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n)
+{
+	struct worker *w = env->worker;
+	uint8_t index = gateway_env_port(env, port);
+	struct burst burst = {.n = n};
+
+	memcpy(burst.pkts, frames, n * sizeof(frames[0]));
+	w->counters.rx_packets[index] += n;
+	w->now_tsc = rte_rdtsc();
+	pipeline_receive(w, index, &burst);
+	while (crypto_in_flight(w->crypto) > 0) {
+		struct burst done = {0};
+
+		crypto_poll(w->crypto, &done);
+		pipeline_crypto_done(w, &done);
+	}
+	tx_flush(&w->tx, &w->drops);
+}
+
+void gateway_env_frame(const struct gateway_env *env, const char *port, struct rte_mbuf *m)
+{
+	const struct rte_ether_addr peer = PACKET_MAC_PEER;
+	uint8_t index = gateway_env_port(env, port);
+
+	ethernet_prepend_one(m, &env->control.ports.ports[index].mac, &peer, env->gateway.ports[index].vlan,
+		pkt_of(m)->family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+}
+
+void gateway_env_receive(struct gateway_env *env, const char *port, const struct packet_spec *spec)
+{
+	struct rte_mbuf *m = packet_mbuf(spec);
+
+	gateway_env_frame(env, port, m);
+	gateway_env_receive_frames(env, port, &m, 1);
+}
+
+struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port)
+{
+	struct rte_mbuf *m;
+
+	return rte_eth_rx_burst(env->control.ports.ports[gateway_env_port(env, port)].ethdev, 0, &m, 1) == 1 ? m : NULL;
+}
+
+uint64_t gateway_env_dropped(const struct gateway_env *env, enum drop_reason reason)
+{
+	struct stats stats;
+
+	control_statistics(&env->control, &stats);
+	return stats.drops[reason];
+}
+
+/* The peer's own end of the inbound SA: the same conf, turned round; made at the first call. */
+static struct sa *peer_sa(struct gateway_env *env, const char *name)
+{
+	struct err err = {.text = "no such sa"};
+	size_t i = 0;
+
+	while (i < env->gateway.n_sas && strcmp(env->gateway.sas[i].name, name) != 0)
+		i++;
+	ck_assert_msg(i < env->gateway.n_sas && i < RTE_DIM(env->peers), "no sa %s", name);
+	if (!env->peers[i]) {
+		struct sa_params params = {.conf = &env->gateway.sas[i], .n_workers = 1, .socket = SOCKET_ID_ANY};
+
+		ck_assert_msg(sa_create(&params, &env->control.crypto, &env->peers[i], &err) == 0, "%s", err.text);
+	}
+	return env->peers[i];
+}
+
+struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const char *sa,
+	const struct packet_spec *inner)
+{
+	struct rte_mbuf *m = packet_mbuf(inner);
+	struct burst burst = {.n = 1, .pkts = {m}};
+	struct worker *w = env->worker;
+
+	pkt_of(m)->sa = peer_sa(env, sa);
+	esp_out_prepare(&burst, &w->tally);
+	crypto_run(w->crypto, &burst, &w->tally);
+	while (burst.n == 0)
+		crypto_poll(w->crypto, &burst);
+	esp_out_finish(&burst, &w->tally);
+	ck_assert_uint_eq(burst.n, 1);
+	gateway_env_frame(env, port, m);
+	return m;
+}

@@ -1,0 +1,52 @@
+/*
+ * A whole gateway in the test's process and thread: configured by YAML, its worker's pipeline called directly.
+ *
+ * Test suites with EAL, CK_NOFORK. Ports are `net_ring` devices, whose transmit ring is their receive ring: what
+ * the pipeline sends, the test receives. Frames are made from eal_pool(), so that eal_teardown finds leaks.
+ * Limits: one gateway at a time; the control thread's part runs when the test calls gateway_env_control.
+ */
+#ifndef CULVERT_TESTS_SUPPORT_GATEWAY_H
+#define CULVERT_TESTS_SUPPORT_GATEWAY_H
+
+#include "control/control.h"
+#include "support/packet.h"
+
+struct gateway_env {
+	struct gateway gateway;
+	struct control control;
+	struct worker *worker; /* number 0 */
+	struct sa *peers[16]; /* the other ends of inbound SAs, by the SA's place; NULL until used */
+};
+
+/* Bring the gateway up; the test fails where that fails. EAL runs. */
+void gateway_env_begin(struct gateway_env *env, const char *yaml);
+/* Take it down; asserts that the statistics balance. */
+void gateway_env_end(struct gateway_env *env);
+
+/* Index of the port of that name. */
+uint8_t gateway_env_port(const struct gateway_env *env, const char *name);
+
+/*
+ * The packet arrives at the port, in a frame to the port's MAC address, and goes all its way, crypto that is in
+ * flight included.
+ */
+void gateway_env_receive(struct gateway_env *env, const char *port, const struct packet_spec *spec);
+/* The same for n frames in one burst, which become the gateway's. */
+void gateway_env_receive_frames(struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n);
+/* Put an Ethernet header to the port's MAC address in front of a packet. */
+void gateway_env_frame(const struct gateway_env *env, const char *port, struct rte_mbuf *m);
+
+/* The next frame that the port sent, or NULL. The caller frees it. */
+struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port);
+
+/* Drops of that reason so far, by workers and control. */
+uint64_t gateway_env_dropped(const struct gateway_env *env, enum drop_reason reason);
+
+/*
+ * The packet inside an ESP tunnel packet as the peer of inbound SA `sa` would send it, with the Ethernet header
+ * for `port`. The peer's sequence numbers go on from call to call.
+ */
+struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const char *sa,
+	const struct packet_spec *inner);
+
+#endif

@@ -1,0 +1,328 @@
+#include "ipsec/sad.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_rcu_qsbr.h>
+
+#include "support/eal.h"
+#include "support/packet.h"
+
+#define N_MANY 1000
+
+static struct rte_rcu_qsbr *qsbr;
+static struct sad *sad;
+static struct drops drops;
+static struct sa_tally tally = {.drops = &drops, .worker = 0};
+
+static void setup(void)
+{
+	struct err err;
+
+	eal_setup();
+	qsbr = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(4), RTE_CACHE_LINE_SIZE);
+	rte_rcu_qsbr_init(qsbr, 4);
+	ck_assert_int_eq(sad_create(N_MANY, qsbr, SOCKET_ID_ANY, &sad, &err), 0);
+	drops = (struct drops){0};
+}
+
+static void teardown(void)
+{
+	sad_destroy(sad);
+	rte_free(qsbr);
+	eal_teardown();
+}
+
+static struct ip_addr addr(const char *text)
+{
+	struct ip_addr out;
+
+	ck_assert_int_eq(ip_addr_parse(text, &out), 0);
+	return out;
+}
+
+/* An SA with what the SAD looks at. The caller frees it with free_sa. */
+static struct sa *make_sa(uint32_t spi, const char *source, const char *destination)
+{
+	struct sa *sa = aligned_alloc(alignof(struct sa), sizeof(*sa));
+
+	memset(sa, 0, sizeof(*sa));
+	sa->spi = rte_cpu_to_be_32(spi);
+	sa->source = addr(source);
+	sa->destination = addr(destination);
+	sa->family = sa->destination.family;
+	sa->inbound = true;
+	sa->counters = aligned_alloc(alignof(struct sa_counters), sizeof(struct sa_counters));
+	memset(sa->counters, 0, sizeof(struct sa_counters));
+	snprintf(sa->name, sizeof(sa->name), "sa-%u", spi);
+	return sa;
+}
+
+static void free_sa(struct sa *sa)
+{
+	free(sa->counters);
+	free(sa);
+}
+
+static struct sa *add_sa(uint32_t spi, const char *source, const char *destination)
+{
+	struct sa *sa = make_sa(spi, source, destination);
+	struct err err;
+
+	ck_assert_int_eq(sad_add(sad, sa, &err), 0);
+	return sa;
+}
+
+/* An ESP packet as parse leaves it: an ESP header and some bytes. */
+static struct rte_mbuf *esp_packet(uint32_t spi, const char *source, const char *destination)
+{
+	struct rte_mbuf *m = packet_mbuf(&(struct packet_spec){
+		.source = source, .destination = destination, .protocol = IPPROTO_ESP, .payload_bytes = 40});
+	rte_be32_t wire = rte_cpu_to_be_32(spi);
+
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, pkt_of(m)->l4), &wire, sizeof(wire));
+	return m;
+}
+
+/* Look one packet up: the SA that it was given, or NULL if it was dropped. */
+static struct sa *lookup_one(struct rte_mbuf *m)
+{
+	struct burst burst = {.n = 1, .pkts = {m}};
+	struct sa *sa = NULL;
+
+	sad_lookup(&burst, sad, &tally);
+	if (burst.n == 1) {
+		sa = pkt_of(m)->sa;
+		rte_pktmbuf_free(m);
+	}
+	return sa;
+}
+
+static uint64_t dropped(enum drop_reason reason)
+{
+	return drops.count[0][reason];
+}
+
+START_TEST(a_packet_finds_the_sa_of_its_spi_and_destination)
+{
+	struct sa *first = add_sa(0x1001, "198.51.100.1", "192.0.2.1");
+	struct sa *second = add_sa(0x1002, "198.51.100.1", "192.0.2.1");
+	struct sa *elsewhere = add_sa(0x1001, "198.51.100.1", "192.0.2.2");
+
+	ck_assert_ptr_eq(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.1")), first);
+	ck_assert_ptr_eq(lookup_one(esp_packet(0x1002, "198.51.100.1", "192.0.2.1")), second);
+	ck_assert_ptr_eq(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.2")), elsewhere);
+	ck_assert_uint_eq(drops.total, 0);
+	free_sa(first);
+	free_sa(second);
+	free_sa(elsewhere);
+}
+END_TEST
+
+START_TEST(an_ipv6_packet_finds_its_sa)
+{
+	struct sa *sa = add_sa(0x2001, "2001:db8::1", "2001:db8::2");
+
+	ck_assert_ptr_eq(lookup_one(esp_packet(0x2001, "2001:db8::1", "2001:db8::2")), sa);
+	free_sa(sa);
+}
+END_TEST
+
+/* SAL-2, SAL-4, SAL-8: only inbound SAs are in the table, so an outbound one's SPI is as unknown as any. */
+START_TEST(an_unknown_spi_or_destination_is_in_no_sa)
+{
+	struct sa *sa = add_sa(0x1001, "198.51.100.1", "192.0.2.1");
+
+	ck_assert_ptr_null(lookup_one(esp_packet(0x1003, "198.51.100.1", "192.0.2.1")));
+	ck_assert_ptr_null(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.9")));
+	ck_assert_ptr_null(lookup_one(esp_packet(0, "198.51.100.1", "192.0.2.1"))); // SAL-3
+	ck_assert_uint_eq(dropped(DROP_in_no_sa), 3);
+	free_sa(sa);
+}
+END_TEST
+
+/* SAL-4 */
+START_TEST(a_known_spi_from_another_source_is_in_endpoint)
+{
+	struct sa *sa = add_sa(0x1001, "198.51.100.1", "192.0.2.1");
+
+	ck_assert_ptr_null(lookup_one(esp_packet(0x1001, "198.51.100.66", "192.0.2.1")));
+	ck_assert_uint_eq(dropped(DROP_in_endpoint), 1);
+	ck_assert_uint_eq(sa->counters[0].drops[SA_DROP_in_endpoint], 1);
+	free_sa(sa);
+}
+END_TEST
+
+/* SAL-5 */
+START_TEST(a_fragment_of_esp_is_in_esp_fragment)
+{
+	struct sa *sa = add_sa(0x1001, "10.1.0.1", "10.2.0.1");
+	struct rte_mbuf *first = packet_mbuf(&(struct packet_spec){
+		.protocol = IPPROTO_ESP, .payload_bytes = 40, .more_fragments = true});
+	struct rte_mbuf *later = packet_mbuf(&(struct packet_spec){
+		.protocol = IPPROTO_ESP, .payload_bytes = 40, .fragment_offset_bytes = 40});
+
+	ck_assert_ptr_null(lookup_one(first));
+	ck_assert_ptr_null(lookup_one(later));
+	ck_assert_uint_eq(dropped(DROP_in_esp_fragment), 2);
+	free_sa(sa);
+}
+END_TEST
+
+/* SAL-7: no byte behind the packet is read, which AddressSanitizer would see. */
+START_TEST(an_esp_header_cut_short_is_in_hdr)
+{
+	struct sa *sa = add_sa(0x1001, "10.1.0.1", "10.2.0.1");
+
+	for (uint16_t bytes = 0; bytes < ESP_HEADER_BYTES; bytes++)
+		ck_assert_ptr_null(lookup_one(packet_mbuf(
+			&(struct packet_spec){.protocol = IPPROTO_ESP, .payload_bytes = bytes})));
+	ck_assert_uint_eq(dropped(DROP_in_hdr), ESP_HEADER_BYTES);
+	free_sa(sa);
+}
+END_TEST
+
+START_TEST(packets_of_a_burst_keep_their_order_and_their_own_sas)
+{
+	struct sa *sas[4];
+	struct burst burst = {0};
+
+	for (uint32_t i = 0; i < 4; i++)
+		sas[i] = add_sa(0x1000 + i, "198.51.100.1", "192.0.2.1");
+	/* Every fifth is unknown. */
+	for (uint32_t i = 0; i < BURST_MAX; i++)
+		burst_add_one(&burst, esp_packet(0x1000 + i % 5, "198.51.100.1", "192.0.2.1"));
+
+	sad_lookup(&burst, sad, &tally);
+
+	ck_assert_uint_eq(dropped(DROP_in_no_sa), BURST_MAX / 5);
+	ck_assert_uint_eq(burst.n, BURST_MAX - BURST_MAX / 5);
+	for (uint32_t i = 0; i < burst.n; i++) {
+		ck_assert_ptr_eq(pkt_of(burst.pkts[i])->sa, sas[i % 4]);
+		rte_pktmbuf_free(burst.pkts[i]);
+	}
+	for (uint32_t i = 0; i < 4; i++)
+		free_sa(sas[i]);
+}
+END_TEST
+
+START_TEST(a_second_sa_with_the_same_spi_and_destination_is_refused)
+{
+	struct sa *sa = add_sa(0x1001, "198.51.100.1", "192.0.2.1");
+	struct sa *other = make_sa(0x1001, "198.51.100.2", "192.0.2.1");
+	struct err err;
+
+	ck_assert_int_eq(sad_add(sad, other, &err), -EEXIST);
+	ck_assert_str_eq(err.text, "sa sa-4097: spi 0x00001001 to this destination is already taken by sa sa-4097");
+	ck_assert_ptr_eq(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.1")), sa);
+	free_sa(sa);
+	free_sa(other);
+}
+END_TEST
+
+START_TEST(a_removed_sa_is_found_no_more_and_its_place_is_free)
+{
+	struct sa *sa = add_sa(0x1001, "198.51.100.1", "192.0.2.1");
+	struct ip_addr destination = addr("192.0.2.1");
+	struct err err;
+
+	ck_assert_int_eq(sad_remove(sad, sa), 0);
+	ck_assert_ptr_null(sad_find(sad, sa->spi, &destination));
+	ck_assert_ptr_null(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.1")));
+	ck_assert_int_eq(sad_remove(sad, sa), -ENOENT);
+	ck_assert_int_eq(sad_add(sad, sa, &err), 0);
+	ck_assert_ptr_eq(sad_find(sad, sa->spi, &destination), sa);
+	free_sa(sa);
+}
+END_TEST
+
+START_TEST(as_many_sas_fit_as_were_asked_for)
+{
+	static struct sa *sas[N_MANY];
+	struct ip_addr destination = addr("192.0.2.1");
+
+	for (uint32_t i = 0; i < N_MANY; i++)
+		sas[i] = add_sa(SA_SPI_MIN + i, "198.51.100.1", "192.0.2.1");
+	for (uint32_t i = 0; i < N_MANY; i++)
+		ck_assert_ptr_eq(sad_find(sad, rte_cpu_to_be_32(SA_SPI_MIN + i), &destination), sas[i]);
+	for (uint32_t i = 0; i < N_MANY; i++)
+		free_sa(sas[i]);
+}
+END_TEST
+
+/* A reader of the table while it changes: it reports quiescent states as a worker does. */
+struct reader {
+	struct sa *stable;
+	atomic_bool stop;
+	uint64_t wrong;
+	uint64_t lookups;
+};
+
+static void *reader_main(void *argument)
+{
+	struct reader *reader = argument;
+	struct ip_addr destination = reader->stable->destination;
+
+	rte_rcu_qsbr_thread_register(qsbr, 0);
+	rte_rcu_qsbr_thread_online(qsbr, 0);
+	while (!atomic_load(&reader->stop)) {
+		reader->wrong += sad_find(sad, reader->stable->spi, &destination) != reader->stable;
+		reader->lookups++;
+		rte_rcu_qsbr_quiescent(qsbr, 0);
+	}
+	rte_rcu_qsbr_thread_offline(qsbr, 0);
+	rte_rcu_qsbr_thread_unregister(qsbr, 0);
+	return NULL;
+}
+
+START_TEST(a_reader_never_misses_an_sa_while_others_come_and_go)
+{
+	static struct sa *others[N_MANY / 2];
+	struct reader reader = {.stable = add_sa(0x7fffffff, "198.51.100.1", "192.0.2.1")};
+	pthread_t thread;
+	struct err err;
+
+	for (uint32_t i = 0; i < RTE_DIM(others); i++)
+		others[i] = make_sa(SA_SPI_MIN + i, "198.51.100.1", "192.0.2.1");
+	ck_assert_int_eq(pthread_create(&thread, NULL, reader_main, &reader), 0);
+	for (unsigned round = 0; round < 100; round++) {
+		for (uint32_t i = 0; i < RTE_DIM(others); i++)
+			ck_assert_int_eq(sad_add(sad, others[i], &err), 0);
+		for (uint32_t i = 0; i < RTE_DIM(others); i++)
+			ck_assert_int_eq(sad_remove(sad, others[i]), 0);
+	}
+	atomic_store(&reader.stop, true);
+	pthread_join(thread, NULL);
+
+	ck_assert_uint_eq(reader.wrong, 0);
+	ck_assert_uint_gt(reader.lookups, 0);
+	for (uint32_t i = 0; i < RTE_DIM(others); i++)
+		free_sa(others[i]);
+	free_sa(reader.stable);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("sad");
+	TCase *tcase = tcase_create("sad");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, a_packet_finds_the_sa_of_its_spi_and_destination);
+	tcase_add_test(tcase, an_ipv6_packet_finds_its_sa);
+	tcase_add_test(tcase, an_unknown_spi_or_destination_is_in_no_sa);
+	tcase_add_test(tcase, a_known_spi_from_another_source_is_in_endpoint);
+	tcase_add_test(tcase, a_fragment_of_esp_is_in_esp_fragment);
+	tcase_add_test(tcase, an_esp_header_cut_short_is_in_hdr);
+	tcase_add_test(tcase, packets_of_a_burst_keep_their_order_and_their_own_sas);
+	tcase_add_test(tcase, a_second_sa_with_the_same_spi_and_destination_is_refused);
+	tcase_add_test(tcase, a_removed_sa_is_found_no_more_and_its_place_is_free);
+	tcase_add_test(tcase, as_many_sas_fit_as_were_asked_for);
+	tcase_add_test(tcase, a_reader_never_misses_an_sa_while_others_come_and_go);
+	suite_add_tcase(suite, tcase);
+	return eal_run_suite(suite);
+}
