@@ -1,1 +1,56 @@
 #include "fwd/local.h"
+
+#include "net/stage.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+bool local_addrs_add(struct local_addrs *local, const struct ip_addr *addr)
+{
+	uint16_t *n = addr->family == IP_V4 ? &local->n_ipv4 : &local->n_ipv6;
+
+	if (*n == LOCAL_ADDRS_MAX)
+		return false;
+	if (addr->family == IP_V4)
+		memcpy(&local->ipv4[*n], addr->bytes, sizeof(local->ipv4[0]));
+	else
+		memcpy(local->ipv6[*n], addr->bytes, sizeof(local->ipv6[0]));
+	(*n)++;
+	return true;
+}
+
+bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m)
+{
+	if (pkt_of(m)->family == IP_V4) {
+		rte_be32_t destination = pkt_ipv4(m)->dst_addr;
+
+		for (uint16_t i = 0; i < local->n_ipv4; i++)
+			if (local->ipv4[i] == destination)
+				return true;
+		return false;
+	}
+	for (uint16_t i = 0; i < local->n_ipv6; i++)
+		if (memcmp(local->ipv6[i], pkt_destination(m), sizeof(local->ipv6[i])) == 0)
+			return true;
+	return false;
+}
+
+void local_split(struct burst *burst, const struct local_addrs *local, struct burst *esp, struct burst *host,
+	struct drops *drops)
+{
+	STAGE(burst, drops, esp, host);
+	uint16_t kept = 0;
+
+	(void)drops; // none is dropped here; STAGE counts on it
+	for (uint16_t i = 0; i < burst->n; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+
+		if (!local_match_one(local, m))
+			burst->pkts[kept++] = m;
+		else if (esp && pkt_of(m)->protocol == IPPROTO_ESP)
+			burst_add_one(esp, m);
+		else
+			burst_add_one(host, m);
+	}
+	burst->n = kept;
+}

@@ -2,7 +2,8 @@
  * The route table: longest prefix match to a next hop (rte_lpm, rte_lpm6).
  *
  * Immutable, part of a snapshot: made and destroyed by the control thread, read by workers.
- * Limits: ROUTE_NEXT_HOPS_MAX next hops; one next hop a route.
+ * Limits: ROUTE_NEXT_HOPS_MAX next hops; one next hop a route; 64 MB for each family with more
+ * than a default route.
  */
 #ifndef CULVERT_FWD_ROUTE_H
 #define CULVERT_FWD_ROUTE_H
@@ -30,7 +31,10 @@ struct route {
 	struct next_hop via;
 };
 
-/* `name` is unique in the process, at most 20 characters. Returns 0, -ENOMEM or -E2BIG with err set. */
+/*
+ * `name` is unique in the process, at most 20 characters. Of two routes to one prefix the later counts.
+ * Returns 0, -ENOMEM or -E2BIG with err set.
+ */
 int route_table_create(const char *name, const struct route *routes, size_t n_routes, int socket,
 	struct route_table **table, struct err *err);
 void route_table_destroy(struct route_table *table);

@@ -1,1 +1,65 @@
 #include "fwd/tx.h"
+
+#include <rte_ethdev.h>
+
+static uint64_t bytes_of(struct rte_mbuf *const *pkts, uint16_t n)
+{
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		bytes += rte_pktmbuf_pkt_len(pkts[i]);
+	return bytes;
+}
+
+/* Offer the frames to the port twice: a driver may free finished descriptors only in the first call. */
+static uint16_t port_send(const struct tx_port *port, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t sent;
+
+	if (port->lock)
+		rte_spinlock_lock(port->lock);
+	sent = rte_eth_tx_burst(port->ethdev, port->queue, pkts, n);
+	if (sent < n)
+		sent += rte_eth_tx_burst(port->ethdev, port->queue, pkts + sent, n - sent);
+	if (port->lock)
+		rte_spinlock_unlock(port->lock);
+	return sent;
+}
+
+static void port_flush(struct tx_port *port, struct drops *drops)
+{
+	struct burst *buffer = &port->buffer;
+	/* Counted before they are sent, since a frame that the port has taken may be gone at once. */
+	uint64_t bytes = bytes_of(buffer->pkts, buffer->n);
+	uint16_t sent;
+
+	if (buffer->n == 0)
+		return;
+	sent = port_send(port, buffer->pkts, buffer->n);
+	port->packets += sent;
+	port->bytes += bytes - bytes_of(buffer->pkts + sent, buffer->n - sent);
+	for (uint16_t i = sent; i < buffer->n; i++)
+		drop_one(drops, buffer->pkts[i], DROP_tx_full);
+	buffer->n = 0;
+}
+
+/* No STAGE: frames leave for the ports' buffers and for the ports themselves, where none can be counted. */
+void tx_burst(struct tx *tx, struct burst *burst, struct drops *drops)
+{
+	for (uint16_t i = 0; i < burst->n; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+		struct tx_port *port = &tx->ports[pkt_of(m)->port_out];
+
+		assert(pkt_of(m)->port_out < tx->n_ports);
+		burst_add_one(&port->buffer, m);
+		if (port->buffer.n == BURST_MAX)
+			port_flush(port, drops);
+	}
+	burst->n = 0;
+}
+
+void tx_flush(struct tx *tx, struct drops *drops)
+{
+	for (uint8_t i = 0; i < tx->n_ports; i++)
+		port_flush(&tx->ports[i], drops);
+}
