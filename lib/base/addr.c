@@ -60,7 +60,7 @@ int ip_prefix_parse(const char *text, struct ip_prefix *out)
 		return -EINVAL;
 	prefix.length_bits = (uint8_t)ip_family_bits(prefix.addr.family);
 	if (slash) {
-		if (slash[1] < '0' || slash[1] > '9')
+		if (slash[1] < '0' || slash[1] > '9' || (slash[1] == '0' && slash[2] != '\0'))
 			return -EINVAL;
 		bits = strtol(slash + 1, &end, 10);
 		if (*end != '\0' || bits > prefix.length_bits)
@@ -101,7 +101,8 @@ int ip_range_parse(const char *text, struct ip_range *out)
 
 	if (dash) {
 		if (addr_parse_part(text, (size_t)(dash - text), &range.first) != 0 ||
-			ip_addr_parse(dash + 1, &range.last) != 0 || range.first.family != range.last.family ||
+			ip_addr_parse(dash + 1, &range.last) != 0 ||
+			range.first.family != range.last.family ||
 			memcmp(range.first.bytes, range.last.bytes, sizeof(range.first.bytes)) > 0)
 			return -EINVAL;
 	} else {
@@ -115,17 +116,29 @@ int ip_range_parse(const char *text, struct ip_range *out)
 	return 0;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 int mac_addr_parse(const char *text, struct mac_addr *out)
 {
-	unsigned b[6];
-	int used = 0;
+	struct mac_addr mac;
 
-	if (strlen(text) != MAC_ADDR_TEXT_MAX - 1 ||
-		sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &used) != 6 ||
-		used != MAC_ADDR_TEXT_MAX - 1)
+	if (strlen(text) != MAC_ADDR_TEXT_MAX - 1)
 		return -EINVAL;
-	for (size_t i = 0; i < 6; i++)
-		out->bytes[i] = (uint8_t)b[i];
+	for (size_t i = 0; i < sizeof(mac.bytes); i++) {
+		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
+
+		if (high < 0 || low < 0 || (i < 5 && text[3 * i + 2] != ':'))
+			return -EINVAL;
+		mac.bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	*out = mac;
 	return 0;
 }
 

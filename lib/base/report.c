@@ -27,6 +27,10 @@ static void report_add_list(struct report *report, unsigned line, unsigned colum
 	struct finding *finding;
 	char *text;
 
+	if (report->n_findings == REPORT_FINDINGS_MAX) {
+		report->n_more++;
+		return;
+	}
 	if (vasprintf(&text, format, args) < 0)
 		abort();
 	finding = array_append(&report->findings, &report->n_findings);
@@ -42,7 +46,8 @@ void report_add(struct report *report, const char *path, const char *format, ...
 	va_end(args);
 }
 
-void report_add_at(struct report *report, unsigned line, unsigned column, const char *path, const char *format, ...)
+void report_add_at(
+	struct report *report, unsigned line, unsigned column, const char *path, const char *format, ...)
 {
 	va_list args;
 
