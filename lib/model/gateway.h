@@ -92,9 +92,8 @@ void gateway_init(struct gateway *gateway);
 /* Wipe the keys and free all that the gateway owns; it is empty again. */
 void gateway_fini(struct gateway *gateway);
 
-/* Index of the object, or -1. */
+/* Index of the port, or -1. For the names of SAs and policies, which are many, see model/name_index.h. */
 int gateway_find_port(const struct gateway *gateway, const char *name);
-int gateway_find_sa(const struct gateway *gateway, const char *name);
 
 /* The port that has this very address, or -1. */
 int gateway_find_own_address(const struct gateway *gateway, const struct ip_addr *addr);

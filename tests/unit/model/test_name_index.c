@@ -1,0 +1,89 @@
+#include "model/name_index.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MANY 100000
+
+START_TEST(a_name_leads_to_its_value)
+{
+	struct name_index index;
+
+	name_index_init(&index, 3);
+	name_index_add(&index, "wan", 7);
+	name_index_add(&index, "lan", 0);
+	name_index_add(&index, "dmz", 5);
+	name_index_sort(&index);
+	ck_assert_int_eq(name_index_find(&index, "wan"), 7);
+	ck_assert_int_eq(name_index_find(&index, "lan"), 0);
+	ck_assert_int_eq(name_index_find(&index, "dmz"), 5);
+	ck_assert_int_eq(name_index_find(&index, "la"), -1);
+	ck_assert_int_eq(name_index_find(&index, "lann"), -1);
+	ck_assert_int_eq(name_index_find(&index, "zzz"), -1);
+	name_index_fini(&index);
+}
+END_TEST
+
+START_TEST(of_equal_names_the_least_value_is_found)
+{
+	struct name_index index;
+
+	name_index_init(&index, 4);
+	name_index_add(&index, "a", 9);
+	name_index_add(&index, "b", 4);
+	name_index_add(&index, "b", 2);
+	name_index_add(&index, "b", 3);
+	name_index_sort(&index);
+	ck_assert_int_eq(name_index_find(&index, "b"), 2);
+	name_index_fini(&index);
+}
+END_TEST
+
+START_TEST(an_empty_index_finds_nothing)
+{
+	struct name_index index;
+
+	name_index_init(&index, 0);
+	name_index_sort(&index);
+	ck_assert_int_eq(name_index_find(&index, ""), -1);
+	name_index_fini(&index);
+}
+END_TEST
+
+/* Names that begin alike all fall into one chain of a weak hash; here they must cost no more than others. */
+START_TEST(a_hundred_thousand_numbered_names_are_all_found)
+{
+	struct name_index index;
+	char(*names)[32] = calloc(MANY, sizeof(*names));
+
+	name_index_init(&index, MANY);
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(names[i], sizeof(names[i]), "customer-tunnel-%06zu", (i * 7919) % MANY);
+		name_index_add(&index, names[i], i);
+	}
+	name_index_sort(&index);
+	for (size_t i = 0; i < MANY; i++)
+		ck_assert_int_eq(name_index_find(&index, names[i]), (long)i);
+	name_index_fini(&index);
+	free(names);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("model/name_index");
+	TCase *tcase = tcase_create("name_index");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_test(tcase, a_name_leads_to_its_value);
+	tcase_add_test(tcase, of_equal_names_the_least_value_is_found);
+	tcase_add_test(tcase, an_empty_index_finds_nothing);
+	tcase_add_test(tcase, a_hundred_thousand_numbered_names_are_all_found);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
