@@ -516,6 +516,24 @@ START_TEST(a_later_fragment_has_no_ports) // SPD-8
 }
 END_TEST
 
+START_TEST(a_later_fragment_of_extension_headers_is_not_looked_into) // RFC 8200 section 4.5
+{
+	struct packet_spec spec = {.family = IP_V6,
+		.protocol = IPPROTO_DSTOPTS,
+		.fragment_offset_bytes = 8,
+		.payload_bytes = 24};
+	uint8_t frame[PACKET_BYTES_MAX];
+	size_t length = packet_build_frame(&spec, frame);
+
+	memset(frame + ETHER_BYTES + 48, 0xff, 24); // as a header it would be too long
+	struct rte_mbuf *m = mbuf_of(frame, length);
+	ck_assert_int_eq(parse_one(m, &untagged), KEPT);
+	ck_assert_uint_eq(pkt_of(m)->protocol, IPPROTO_DSTOPTS);
+	ck_assert_uint_eq(pkt_of(m)->l4, 48);
+	rte_pktmbuf_free(m);
+}
+END_TEST
+
 START_TEST(a_first_fragment_has_its_ports)
 {
 	for (int i = 0; i < 2; i++) {
@@ -980,6 +998,7 @@ static TCase *next_layer_tests(void)
 	tcase_add_test(tcase, icmp_type_and_code_stand_as_ports);
 	tcase_add_test(tcase, protocols_with_ports_have_them_and_others_none);
 	tcase_add_test(tcase, a_later_fragment_has_no_ports);
+	tcase_add_test(tcase, a_later_fragment_of_extension_headers_is_not_looked_into);
 	tcase_add_test(tcase, a_first_fragment_has_its_ports);
 	tcase_add_test(tcase, a_fragment_that_reaches_past_the_largest_packet_is_dropped);
 	tcase_add_test(tcase, a_fragment_header_on_a_whole_packet_makes_no_fragment);
