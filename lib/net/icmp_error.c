@@ -125,7 +125,8 @@ static void icmp_finish(struct rte_mbuf *m, const struct ip_conf *conf)
 	rte_be16_t checksum = (rte_be16_t)~icmp_sum(m, conf->family, l4);
 	memcpy(icmp + 2, &checksum, sizeof(checksum));
 	*p = (struct pkt){
-		.flags = PKT_LOCAL | PKT_HAS_PORTS,
+		/* An answer to what came out of a tunnel goes back into one: that flag stays. */
+		.flags = PKT_LOCAL | PKT_HAS_PORTS | (p->flags & PKT_DECAPSULATED),
 		.port_in = p->port_in,
 		.family = conf->family,
 		.protocol = conf->family == IP_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,

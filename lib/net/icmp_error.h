@@ -26,7 +26,8 @@ bool icmp_error_allowed_one(struct rte_mbuf *m);
 /*
  * Turn the packet into the ICMP error in its struct pkt (icmp_type, icmp_code, icmp_mtu), from `source` (4 or
  * 16 bytes of the packet's family, network order) to the packet's source, quoting as much as the limits
- * above allow. struct pkt then describes the error (PKT_LOCAL, PKT_HAS_PORTS, port_in and sa kept). False if
+ * above allow. struct pkt then describes the error (PKT_LOCAL, PKT_HAS_PORTS; PKT_DECAPSULATED, port_in
+ * and sa are kept). False if
  * the mbuf has no room for it; it is then unchanged, and still the caller's.
  */
 bool icmp_error_make_one(struct rte_mbuf *m, const void *source);

@@ -54,6 +54,7 @@ struct pkt {
 	/* ESP. */
 	uint16_t icv_offset; /* of the ICV from the start of data */
 	uint16_t esp_offset; /* of the ESP header from the start of data */
+	uint16_t inner_len; /* outbound: bytes of the packet inside, for the SA's counters */
 	struct sa *sa; /* inbound: found in the SAD; outbound: the policy's */
 	uint64_t seq; /* the whole 64-bit sequence number, also without ESN */
 	/* Forwarding. */

@@ -154,7 +154,7 @@ START_TEST(the_error_is_described_as_a_packet_of_the_gateway)
 		pkt_of(m)->sa = sa;
 		pkt_of(m)->flags |= PKT_DECAPSULATED;
 		make(m, 1, 4, 0);
-		struct pkt expected = {.flags = PKT_LOCAL | PKT_HAS_PORTS,
+		struct pkt expected = {.flags = PKT_LOCAL | PKT_HAS_PORTS | PKT_DECAPSULATED,
 			.port_in = 7,
 			.family = i ? IP_V6 : IP_V4,
 			.protocol = i ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
