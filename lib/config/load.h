@@ -1,0 +1,29 @@
+/*
+ * Loading a configuration: parse the file, read it by the schema, check the whole, say where each fault is.
+ *
+ * Called by the daemon (start, reload, --check) and by tests. The caller owns gateway and report: report_init
+ * and report_fini, gateway_fini. Nothing is applied here. The file's text is wiped, since it may hold keys.
+ * Limits: see config/yaml.h.
+ */
+#ifndef CULVERT_CONFIG_LOAD_H
+#define CULVERT_CONFIG_LOAD_H
+
+#include "base/report.h"
+#include "model/gateway.h"
+
+#include <stdio.h>
+
+/*
+ * Fill the gateway, which needs no initialisation, from the file. Returns 0, or -errno (-EINVAL for a faulty
+ * file) with findings added to the report, in the file's order, and the gateway empty.
+ */
+int config_load(const char *path, struct gateway *gateway, struct report *report);
+
+/* The same from memory; key files are below directory. */
+int config_load_text(const char *text, size_t length_bytes, const char *directory, struct gateway *gateway,
+	struct report *report);
+
+/* Print each finding as `file:line:column: path: text`, without what isn't known. */
+void config_report_print(FILE *out, const char *file, const struct report *report);
+
+#endif

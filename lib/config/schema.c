@@ -1,0 +1,365 @@
+#include "config/schema.h"
+#include "config/read.h"
+#include "model/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CPU_MAX            1023 /* glibc's CPU_SETSIZE - 1 */
+#define CRYPTO_DRIVERS_MAX 16
+#define PORT_ADDRESSES_MAX 64
+#define PORT_NAME_MAX      31
+#define NAME_MAX_LENGTH    63
+#define IDLE_SLEEP_MAX_US  10000
+#define MEMORY_SIZE_MAX_MB (16u << 20)
+#define MEMORY_PACKETS_MIN 512
+#define MEMORY_PACKETS_MAX (4u << 20)
+#define PROTOCOL_UDPLITE   136
+#define PROTOCOL_SCTP      132
+#define PROTOCOL_DCCP      33
+
+/* The field of one value, and the two fields of several. */
+#define FIELD(type_, member) .offset = offsetof(type_, member), .bytes = sizeof(((type_ *)NULL)->member)
+#define ITEMS(type_, member, count)                                                                          \
+	.offset = offsetof(type_, member), .bytes = sizeof(*((type_ *)NULL)->member),                        \
+	.count_offset = offsetof(type_, count)
+#define KEYS(table) .keys = (table), .n_keys = sizeof(table) / sizeof((table)[0])
+
+static const struct schema_choice drivers[] = {{"aesni_gcm", 0}, {"aesni_mb", 0}, {"openssl", 0}, {NULL, 0}};
+static const struct schema_choice crypto_modes[] = {
+	{"auto", CRYPTO_AUTO}, {"sync", CRYPTO_SYNC}, {"async", CRYPTO_ASYNC}, {NULL, 0}};
+static const struct schema_choice sides[] = {
+	{"protected", SIDE_PROTECTED}, {"unprotected", SIDE_UNPROTECTED}, {NULL, 0}};
+static const struct schema_choice modes[] = {{"tunnel", 0}, {NULL, 0}};
+static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
+static const struct schema_choice actions[] = {
+	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
+static const struct schema_choice protocols[] = {{"any", SELECTOR_PROTOCOL_ANY}, {"tcp", IPPROTO_NUMBER_TCP},
+	{"udp", IPPROTO_NUMBER_UDP}, {"icmp", IPPROTO_NUMBER_ICMP}, {"icmpv6", IPPROTO_NUMBER_ICMPV6},
+	{"sctp", PROTOCOL_SCTP}, {"dccp", PROTOCOL_DCCP}, {"udplite", PROTOCOL_UDPLITE}, {"esp", 50},
+	{"ah", 51}, {"gre", 47}, {"igmp", 2}, {"ospf", 89}, {"pim", 103}, {"vrrp", 112}, {"l2tp", 115},
+	{NULL, 0}};
+
+/* clang-format off */
+static const struct schema_key control_keys[] = {
+	{"directory", .type = &read_path, FIELD(struct gateway, control_directory),
+		.absent = "chosen by the daemon",
+		.doc = "Where the daemon keeps its lock and its control socket; one daemon holds it."},
+};
+
+static const struct schema_key memory_keys[] = {
+	{"hugepages", .type = &read_bool, FIELD(struct memory_conf, hugepages), .fallback = "true",
+		.doc = "Take the memory from hugepages; without them the gateway is slower and can't use hardware ports."},
+	{"size_mb", .type = &read_number, FIELD(struct memory_conf, size_mb), .max = MEMORY_SIZE_MAX_MB, .unit = "MB",
+		.fallback = "0", .doc = "Memory to take at the start; 0 takes what is needed, as it is needed."},
+	{"packets", .type = &read_number, FIELD(struct memory_conf, packets), .or_zero = true, .fallback = "0",
+		.min = MEMORY_PACKETS_MIN, .max = MEMORY_PACKETS_MAX, .unit = "packets",
+		.doc = "Packet buffers in the pool; 0 computes it from ports and workers."},
+};
+
+static const struct schema_key workers_keys[] = {
+	{"lcores", .type = &read_number, .shape = SHAPE_LIST, ITEMS(struct workers_conf, lcores, n_lcores),
+		.max = CPU_MAX, .items_min = 1, .items_max = GATEWAY_WORKERS_MAX, .required = true,
+		.doc = "CPU numbers; one polling thread is pinned to each."},
+	{"crypto", .type = &read_driver, .shape = SHAPE_LIST, ITEMS(struct workers_conf, crypto, n_crypto),
+		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "aesni_gcm, aesni_mb",
+		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device."},
+	{"crypto_mode", .type = &read_choice, FIELD(struct workers_conf, crypto_mode), .choices = crypto_modes,
+		.fallback = "auto",
+		.doc = "`sync` encrypts on the worker in the call, `async` enqueues and collects later; `auto` takes the faster for each algorithm."},
+	{"idle_sleep_us", .type = &read_number, FIELD(struct workers_conf, idle_sleep_us), .max = IDLE_SLEEP_MAX_US,
+		.unit = "microseconds", .fallback = "50",
+		.doc = "The longest sleep of a worker that finds nothing to do; 0 polls without rest."},
+};
+
+static const struct schema_key port_keys[] = {
+	{"device", .type = &read_device, FIELD(struct port_conf, device), .required = true,
+		.doc = "The NIC's PCI address, or a DPDK virtual device with its arguments."},
+	{"side", .type = &read_choice, FIELD(struct port_conf, side), .choices = sides, .required = true,
+		.doc = "Where packets come in by this port: in clear from the network that is protected, or from the one that is not."},
+	{"addresses", .type = &read_interface, .shape = SHAPE_LIST, ITEMS(struct port_conf, addresses, n_addresses),
+		.items_max = PORT_ADDRESSES_MAX, .absent = "none",
+		.doc = "The gateway's own addresses on this link, of either family, each with the link's prefix length."},
+	{"mtu", .type = &read_number, FIELD(struct port_conf, mtu_bytes), .min = PORT_MTU_MIN, .max = PORT_MTU_MAX,
+		.unit = "bytes", .fallback = "1500", .doc = "The longest IP packet that the link carries."},
+	{"vlan", .type = &read_number, FIELD(struct port_conf, vlan), .min = 1, .max = PORT_VLAN_MAX, .absent = "untagged",
+		.doc = "The 802.1Q tag of all frames of this port."},
+};
+
+static const struct schema_key route_keys[] = {
+	{"to", .type = &read_prefix, FIELD(struct route_conf, to), .required = true,
+		.doc = "The destinations; the longest prefix that matches wins."},
+	{"via", .type = &read_address, FIELD(struct route_conf, via), .required = true,
+		.doc = "The next hop: a neighbour on one of the ports' links, of the same family."},
+};
+
+static const struct schema_key neighbour_keys[] = {
+	{"port", .type = &read_name, FIELD(struct neighbour_conf, port), .max = PORT_NAME_MAX, .required = true,
+		.doc = "The name of the port on whose link the neighbour is."},
+	{"address", .type = &read_address, FIELD(struct neighbour_conf, address), .required = true,
+		.doc = "Its address."},
+	{"mac", .type = &read_mac, FIELD(struct neighbour_conf, mac), .required = true,
+		.doc = "Its MAC address; ARP and neighbour discovery are not asked."},
+};
+
+static const struct schema_key sa_keys[] = {
+	{"spi", .type = &read_number, FIELD(struct sa_conf, spi), .min = SA_SPI_MIN, .max = UINT32_MAX, .required = true,
+		.doc = "The security parameters index, the same at both ends."},
+	{"source", .type = &read_address, FIELD(struct sa_conf, source), .required = true,
+		.doc = "The tunnel's sending end; the gateway's own address if the SA is outbound."},
+	{"destination", .type = &read_address, FIELD(struct sa_conf, destination), .required = true,
+		.doc = "The tunnel's receiving end; the gateway's own address if the SA is inbound."},
+	{"mode", .type = &read_mode, .choices = modes, .fallback = "tunnel",
+		.doc = "Tunnel mode carries whole IP packets (RFC 4303 section 3.1.2)."},
+	{"esp", .type = &read_algorithm, FIELD(struct sa_conf, alg), .required = true,
+		.doc = "The ESP algorithm, by strongSwan's keyword; the table below lists them."},
+	{"key", .type = &read_key, FIELD(struct sa_conf, key), .absent = "`key_file` is given",
+		.doc = "The keying material: cipher key, salt, authentication key, in that order. Quote it."},
+	{"key_file", .type = &read_key_file, FIELD(struct sa_conf, key), .absent = "`key` is given",
+		.doc = "A file that holds the key as hexadecimal digits; below the configuration's directory unless absolute, and accessible to its owner alone (mode 0600)."},
+	{"replay_window", .type = &read_number, FIELD(struct sa_conf, replay_window_pkts), .or_zero = true,
+		.min = SA_REPLAY_WINDOW_MIN, .max = SA_REPLAY_WINDOW_MAX, .unit = "packets", .fallback = "1024",
+		.doc = "How late a packet may come and still be told from a replay; 0 turns anti-replay off."},
+	{"esn", .type = &read_bool, FIELD(struct sa_conf, esn), .fallback = "false",
+		.doc = "Extended (64-bit) sequence numbers, as agreed with the other end."},
+};
+
+static const struct schema_key policy_keys[] = {
+	{"name", .type = &read_name, FIELD(struct policy, name), .max = NAME_MAX_LENGTH, .required = true,
+		.doc = "Its name, of one policy only."},
+	{"direction", .type = &read_choice, FIELD(struct policy, direction), .choices = directions, .required = true,
+		.doc = "`out` is from the protected side, `in` towards it."},
+	{"action", .type = &read_choice, FIELD(struct policy, action), .choices = actions, .required = true,
+		.doc = "`protect` is by IPsec, `bypass` lets packets pass in clear, `discard` drops them."},
+	{"source", .type = &read_range, .shape = SHAPE_ONE_OR_LIST, ITEMS(struct policy, selector.sources, selector.n_sources),
+		.items_min = 1, .absent = "any", .doc = "Source addresses, of either family; any of the list matches."},
+	{"destination", .type = &read_range, .shape = SHAPE_ONE_OR_LIST,
+		ITEMS(struct policy, selector.destinations, selector.n_destinations),
+		.items_min = 1, .absent = "any", .doc = "Destination addresses."},
+	{"protocol", .type = &read_protocol, FIELD(struct policy, selector.protocol), .choices = protocols, .absent = "any",
+		.doc = "The next layer protocol, after IPv6 extension headers."},
+	{"source_port", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT16_MAX,
+		.absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite."},
+	{"destination_port", .type = &read_port_range, FIELD(struct policy, selector.destination_ports),
+		.max = UINT16_MAX, .absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite."},
+	{"icmp_type", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT8_MAX,
+		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
+	{"icmp_code", .type = &read_port_range, FIELD(struct policy, selector.destination_ports), .max = UINT8_MAX,
+		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
+	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
+		.items_min = 1, .absent = "none",
+		.doc = "The SA that protects the packets, of this policy's direction; exactly one, and only with `action: protect`."},
+};
+/* clang-format on */
+
+/* Two values of one list that are the same; `equal` compares items i and j of the object's list. */
+static void check_distinct(struct reader *reader, const struct schema_result *result, const char *key,
+	size_t n, bool (*equal)(const struct workers_conf *workers, size_t i, size_t j),
+	const struct workers_conf *workers)
+{
+	const struct yaml_node *list = yaml_node_find(result->node, key);
+	char item[64];
+
+	if (!list || !result_is_good(result, key))
+		return;
+	for (size_t i = 1; i < n; i++) {
+		for (size_t j = 0; j < i; j++) {
+			if (!equal(workers, i, j))
+				continue;
+			snprintf(item, sizeof(item), "%s[%zu]", key, i);
+			read_fault(reader, &list->items[i], item, "%s is given twice", list->items[i].text);
+			break;
+		}
+	}
+}
+
+static bool lcores_equal(const struct workers_conf *workers, size_t i, size_t j)
+{
+	return workers->lcores[i] == workers->lcores[j];
+}
+
+static bool drivers_equal(const struct workers_conf *workers, size_t i, size_t j)
+{
+	return strcmp(workers->crypto[i], workers->crypto[j]) == 0;
+}
+
+static void workers_finish(struct reader *reader, const struct schema_result *result, void *object)
+{
+	const struct workers_conf *workers = object;
+
+	check_distinct(reader, result, "lcores", workers->n_lcores, lcores_equal, workers);
+	check_distinct(reader, result, "crypto", workers->n_crypto, drivers_equal, workers);
+}
+
+/* `20 (16 key + 4 salt)`: the parts of the keying material that the algorithm has. */
+static const char *key_parts(const struct alg *alg, char *buf, size_t size)
+{
+	const struct {
+		const char *name;
+		unsigned bytes;
+	} parts[] = {{"key", alg->cipher_key_bytes}, {"salt", alg->salt_bytes},
+		{"authentication", alg->auth_key_bytes}};
+	int used = snprintf(buf, size, "%zu (", alg_key_bytes(alg));
+	const char *plus = "";
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i].bytes == 0)
+			continue;
+		used += snprintf(
+			buf + used, size - (size_t)used, "%s%u %s", plus, parts[i].bytes, parts[i].name);
+		plus = " + ";
+	}
+	snprintf(buf + used, size - (size_t)used, ")");
+	return buf;
+}
+
+static void check_key(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	const struct yaml_node *key = yaml_node_find(result->node, "key");
+	const struct yaml_node *file = yaml_node_find(result->node, "key_file");
+	const char *name = key ? "key" : "key_file";
+	char parts[80];
+
+	if (key && file)
+		read_fault(reader, file, "key_file", "'key' is given too; expects one of the two");
+	else if (!key && !file)
+		read_fault(reader, result->node, NULL, "'key' or 'key_file' is missing");
+	else if (result_is_good(result, name) && sa->alg && sa->key.length_bytes != alg_key_bytes(sa->alg))
+		read_fault(reader, key ? key : file, name, "%zu bytes given, %s needs %s",
+			sa->key.length_bytes, sa->alg->name, key_parts(sa->alg, parts, sizeof(parts)));
+}
+
+static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
+{
+	const struct sa_conf *sa = object;
+
+	check_key(reader, result, sa);
+	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
+		sa->source.family != sa->destination.family)
+		read_fault(reader, yaml_node_find(result->node, "destination"), "destination",
+			"source and destination are of different families");
+	/* RFC 4303 section 3.3.3: without anti-replay the receiver doesn't follow the high 32 bits. */
+	if (sa->esn && result_is_good(result, "replay_window") && sa->replay_window_pkts == 0)
+		read_fault(reader, yaml_node_find(result->node, "esn"), "esn",
+			"extended sequence numbers need anti-replay, but replay_window is 0");
+}
+
+static void policy_init(void *object)
+{
+	struct policy *policy = object;
+
+	selector_init(&policy->selector);
+}
+
+static bool protocol_has_ports(int protocol)
+{
+	return protocol == IPPROTO_NUMBER_TCP || protocol == IPPROTO_NUMBER_UDP ||
+	       protocol == PROTOCOL_SCTP || protocol == PROTOCOL_DCCP || protocol == PROTOCOL_UDPLITE;
+}
+
+static bool protocol_is_icmp(int protocol)
+{
+	return protocol == IPPROTO_NUMBER_ICMP || protocol == IPPROTO_NUMBER_ICMPV6;
+}
+
+static void check_needs_protocol(struct reader *reader, const struct schema_result *result, const char *key,
+	bool allowed, const char *needs)
+{
+	const struct yaml_node *node = yaml_node_find(result->node, key);
+
+	if (node && !allowed && result_is_good(result, "protocol"))
+		read_fault(reader, node, key, "needs protocol %s", needs);
+}
+
+static void check_action(
+	struct reader *reader, const struct schema_result *result, const struct policy *policy)
+{
+	const struct yaml_node *sas = yaml_node_find(result->node, "sas");
+
+	if (!result_is_good(result, "action"))
+		return;
+	if (policy->action == POLICY_PROTECT && !sas)
+		read_fault(reader, result->node, NULL, "'sas' is missing; action protect needs an SA");
+	if (policy->action != POLICY_PROTECT && sas)
+		read_fault(reader, sas, "sas", "only action protect uses an SA");
+}
+
+/* What could not be read must not lead check.c to findings that go away with the first. */
+static void policy_forget_faulty(const struct schema_result *result, struct policy *policy)
+{
+	if (!result_is_good(result, "direction") || !result_is_good(result, "action"))
+		for (; policy->n_sas > 0; policy->n_sas--)
+			free(policy->sas[policy->n_sas - 1]);
+	if (!result_is_good(result, "source"))
+		policy->selector.n_sources = 0;
+	if (!result_is_good(result, "destination"))
+		policy->selector.n_destinations = 0;
+}
+
+static void policy_finish(struct reader *reader, const struct schema_result *result, void *object)
+{
+	static const char with_ports[] = "tcp, udp, sctp, dccp or udplite", icmp[] = "icmp or icmpv6";
+	struct policy *policy = object;
+	bool has_ports = protocol_has_ports(policy->selector.protocol);
+	bool is_icmp = protocol_is_icmp(policy->selector.protocol);
+	const struct yaml_node *sas = yaml_node_find(result->node, "sas");
+
+	check_needs_protocol(reader, result, "source_port", has_ports, with_ports);
+	check_needs_protocol(reader, result, "destination_port", has_ports, with_ports);
+	check_needs_protocol(reader, result, "icmp_type", is_icmp, icmp);
+	check_needs_protocol(reader, result, "icmp_code", is_icmp, icmp);
+	check_action(reader, result, policy);
+	if (sas && sas->kind == YAML_LIST && sas->n_items > 1)
+		read_fault(reader, &sas->items[1], "sas[1]", "bundles of SAs are not built; name one SA");
+	policy_forget_faulty(result, policy);
+}
+
+static const struct schema control_schema = {.title = "control", KEYS(control_keys)};
+static const struct schema memory_schema = {.title = "memory", KEYS(memory_keys)};
+static const struct schema workers_schema = {
+	.title = "workers", KEYS(workers_keys), .finish = workers_finish};
+static const struct schema port_schema = {.title = "ports",
+	KEYS(port_keys),
+	.name_offset = offsetof(struct port_conf, name),
+	.name_max = PORT_NAME_MAX};
+static const struct schema route_schema = {.title = "routes", KEYS(route_keys)};
+static const struct schema neighbour_schema = {.title = "neighbours", KEYS(neighbour_keys)};
+static const struct schema sa_schema = {.title = "sas",
+	KEYS(sa_keys),
+	.finish = sa_finish,
+	.name_offset = offsetof(struct sa_conf, name),
+	.name_max = NAME_MAX_LENGTH};
+static const struct schema policy_schema = {
+	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
+
+/* clang-format off */
+static const struct schema_key gateway_keys[] = {
+	{"control", .shape = SHAPE_OBJECT, .object = &control_schema,
+		.doc = "How the daemon is reached."},
+	{"memory", .shape = SHAPE_OBJECT, .object = &memory_schema, FIELD(struct gateway, memory),
+		.doc = "Memory for packets and tables."},
+	{"workers", .shape = SHAPE_OBJECT, .object = &workers_schema, FIELD(struct gateway, workers), .required = true,
+		.doc = "The threads that move packets, and what they encrypt with."},
+	{"ports", .shape = SHAPE_OBJECT_NAMES, .object = &port_schema, ITEMS(struct gateway, ports, n_ports),
+		.items_min = 1, .items_max = GATEWAY_PORTS_MAX, .required = true,
+		.doc = "The network ports, by name."},
+	{"routes", .shape = SHAPE_OBJECT_LIST, .object = &route_schema, ITEMS(struct gateway, routes, n_routes),
+		.absent = "none", .doc = "Where packets go that are for none of the ports' links."},
+	{"neighbours", .shape = SHAPE_OBJECT_LIST, .object = &neighbour_schema,
+		ITEMS(struct gateway, neighbours, n_neighbours), .absent = "none",
+		.doc = "Neighbours whose MAC addresses are given here rather than asked for."},
+	{"sas", .shape = SHAPE_OBJECT_NAMES, .object = &sa_schema, ITEMS(struct gateway, sas, n_sas), .absent = "none",
+		.doc = "The security associations, by name; each carries packets one way."},
+	{"policies", .shape = SHAPE_OBJECT_LIST, .object = &policy_schema, ITEMS(struct gateway, policies, n_policies),
+		.absent = "none",
+		.doc = "What happens to packets. They are searched in this order, the first match wins, and a packet that matches none is discarded."},
+};
+/* clang-format on */
+
+const struct schema *schema_gateway(void)
+{
+	static const struct schema gateway_schema = {.title = "gateway", KEYS(gateway_keys)};
+
+	return &gateway_schema;
+}

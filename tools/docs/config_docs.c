@@ -1,0 +1,128 @@
+/*
+ * Prints docs/configuration.md from the schema. Run by tools/gen-docs.
+ */
+#include "config/read.h"
+#include "config/schema.h"
+#include "model/alg.h"
+
+#include <stdio.h>
+
+static void print_intro(void)
+{
+	puts("# Configuration\n\n"
+	     "<!-- Written by tools/gen-docs from lib/config/schema.c. -->\n\n"
+	     "One YAML file says what the gateway should be. `culvertd --config FILE` runs it, and `culvertd "
+	     "--check FILE`\n"
+	     "only reads it: it prints every fault as `file:line:column: path: text` and exits with 1, or is "
+	     "silent and exits\n"
+	     "with 0. Nothing of a faulty file is applied. `config/` has examples.\n\n"
+	     "Numbers are decimal, or hexadecimal after `0x`. A name is made of letters, digits, `-` and "
+	     "`_`. Quote values\n"
+	     "that hold a colon, as IPv6 addresses do inside `{}` and `[]`. Anchors, aliases and tags are "
+	     "not read, and a key\n"
+	     "that is given twice or is not known is an error.");
+}
+
+/* A bar would end the table's cell. */
+static void print_cell(const char *text)
+{
+	for (; *text; text++)
+		printf(*text == '|' ? "\\%c" : "%c", *text);
+}
+
+static void print_choices(const struct schema_key *key)
+{
+	for (const struct schema_choice *choice = key->choices; choice->name; choice++)
+		printf("%s`%s`", choice == key->choices ? " " : ", ", choice->name);
+}
+
+static void print_limits(const struct schema_key *key)
+{
+	if (key->type == &read_name)
+		printf(" of at most %u characters", (unsigned)key->max);
+	else if (key->type == &read_port_range)
+		printf(" of 0 to %llu", (unsigned long long)key->max);
+	else if (key->type == &read_number)
+		printf(" from %llu to %llu%s%s%s", (unsigned long long)key->min, (unsigned long long)key->max,
+			key->unit ? " " : "", key->unit ? key->unit : "", key->or_zero ? ", or 0" : "");
+}
+
+static void print_type(const struct schema_key *key)
+{
+	if (key->shape == SHAPE_LIST)
+		printf("a list, each ");
+	print_cell(key->type->text);
+	if (key->choices)
+		print_choices(key);
+	print_limits(key);
+	if (key->shape == SHAPE_ONE_OR_LIST)
+		printf("; or a list of them");
+	if (key->items_max > 0)
+		printf("; at most %zu", key->items_max);
+}
+
+static void print_default(const struct schema_key *key)
+{
+	if (key->required)
+		printf("required");
+	else if (key->fallback)
+		printf(key->shape == SHAPE_LIST ? "`[%s]`" : "`%s`", key->fallback);
+	else
+		print_cell(key->absent);
+}
+
+static const char *shape_text(enum schema_shape shape)
+{
+	if (shape == SHAPE_OBJECT_LIST)
+		return "A list; each item is a mapping of these keys.";
+	if (shape == SHAPE_OBJECT_NAMES)
+		return "A mapping from names to mappings of these keys.";
+	return "A mapping of these keys.";
+}
+
+static void print_section(const struct schema_key *section)
+{
+	const struct schema *schema = section->object;
+
+	printf("\n## `%s`\n\n%s %s", section->name, section->doc, shape_text(section->shape));
+	if (schema->name_max > 0)
+		printf(" A name has at most %zu characters.", schema->name_max);
+	if (section->items_max > 0)
+		printf(" From %zu to %zu of them.", section->items_min, section->items_max);
+	printf("%s\n\n| key | value | if left out | meaning |\n|---|---|---|---|\n",
+		section->required ? " This section is required." : "");
+	for (size_t i = 0; i < schema->n_keys; i++) {
+		printf("| `%s` | ", schema->keys[i].name);
+		print_type(&schema->keys[i]);
+		printf(" | ");
+		print_default(&schema->keys[i]);
+		printf(" | ");
+		print_cell(schema->keys[i].doc);
+		puts(" |");
+	}
+}
+
+static void print_algorithms(void)
+{
+	const struct alg *alg;
+
+	puts("\n## ESP algorithms\n\n"
+	     "`key` holds the parts in this order, without anything between them.\n\n"
+	     "| `esp` | key, bytes | cipher key | salt | authentication key | IV in the packet | ICV |\n"
+	     "|---|---|---|---|---|---|---|");
+	for (size_t i = 0; (alg = alg_at(i)) != NULL; i++)
+		printf("| `%s` | %zu | %u | %u | %u | %u | %u |\n", alg->name, alg_key_bytes(alg),
+			alg->cipher_key_bytes, alg->salt_bytes, alg->auth_key_bytes, alg->iv_bytes,
+			alg->icv_bytes);
+}
+
+int main(void)
+{
+	const struct schema *schema = schema_gateway();
+
+	print_intro();
+	for (size_t i = 0; i < schema->n_keys; i++)
+		print_section(&schema->keys[i]);
+	print_algorithms();
+	return 0;
+}
