@@ -1,1 +1,650 @@
+/* rte_cryptodev_sym_cpu_crypto_process is an experimental symbol in every release so far. */
+#define ALLOW_EXPERIMENTAL_API
+
 #include "ipsec/crypto.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_cryptodev.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <rte_mempool.h>
+
+#include "ipsec/sa.h"
+
+#define GCM_NONCE_BYTES   12 /* salt and wire IV, RFC 4106 section 4 */
+#define GCM_AAD_BYTES     8  /* SPI and sequence number, RFC 4106 section 5 */
+#define GCM_AAD_ESN_BYTES 12 /* SPI and both halves of the sequence number */
+#define ESN_HIGH_BYTES    4  /* covered by the HMAC, never sent, RFC 4303 section 2.2.1 */
+#define OPS_CACHE         RTE_MEMPOOL_CACHE_MAX_SIZE
+#define WARM_UP_BYTES     64 /* a multiple of every algorithm's block */
+
+/* What the driver needs of one packet and the packet doesn't hold: in the op, or in the worker's arrays. */
+struct scratch {
+	uint8_t iv[16]; /* drivers read or write 16 bytes also for GCM's 12 */
+	uint8_t aad[16];
+	/*
+	 * HMAC: outbound as the driver computed it, inbound as the packet brought it. Not in the packet,
+	 * since with ESN the high half of the sequence number stands there while the driver works.
+	 */
+	uint8_t digest[ESP_ICV_BYTES_MAX];
+};
+
+#define SCRATCH_OFFSET (sizeof(struct rte_crypto_op) + sizeof(struct rte_crypto_sym_op))
+#define IV_OFFSET      (SCRATCH_OFFSET + offsetof(struct scratch, iv))
+
+struct batch {
+	uint16_t n;
+	struct rte_crypto_op *ops[BURST_MAX];
+};
+
+/* The arrays of one synchronous call. The pointers between them are set once. */
+struct sync_arrays {
+	struct rte_crypto_vec data[BURST_MAX];
+	struct rte_crypto_sgl sgl[BURST_MAX];
+	struct rte_crypto_va_iova_ptr iv[BURST_MAX];
+	struct rte_crypto_va_iova_ptr aad[BURST_MAX];
+	struct rte_crypto_va_iova_ptr digest[BURST_MAX];
+	int32_t status[BURST_MAX];
+	struct scratch scratch[BURST_MAX];
+};
+
+struct crypto_worker {
+	const struct crypto *crypto;
+	struct rte_mempool *ops;
+	uint16_t queue_pair; /* of every device */
+	uint16_t poll_first; /* device to poll first, so that a busy one can't starve the others */
+	uint32_t in_flight[CRYPTO_DEVICES_MAX];
+	struct crypto_session warm_up[CRYPTO_DEVICES_MAX]; /* of the synchronous devices */
+	struct batch batches[CRYPTO_DEVICES_MAX];
+	struct sync_arrays sync;
+};
+
+/* Sessions. */
+
+struct xforms {
+	struct rte_crypto_sym_xform cipher;
+	struct rte_crypto_sym_xform auth;
+	struct rte_crypto_sym_xform *first;
+};
+
+static void aead_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
+{
+	const struct alg *alg = conf->alg;
+
+	*xform = (struct rte_crypto_sym_xform){
+		.type = RTE_CRYPTO_SYM_XFORM_AEAD,
+		.aead =
+			{
+				.op = conf->inbound ? RTE_CRYPTO_AEAD_OP_DECRYPT : RTE_CRYPTO_AEAD_OP_ENCRYPT,
+				.algo = RTE_CRYPTO_AEAD_AES_GCM,
+				.key = {.data = conf->key->bytes, .length = alg->cipher_key_bytes},
+				.iv = {.offset = IV_OFFSET, .length = GCM_NONCE_BYTES},
+				.digest_length = alg->icv_bytes,
+				.aad_length = conf->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES,
+			},
+	};
+}
+
+static void cipher_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
+{
+	*xform = (struct rte_crypto_sym_xform){
+		.type = RTE_CRYPTO_SYM_XFORM_CIPHER,
+		.cipher =
+			{
+				.op = conf->inbound ? RTE_CRYPTO_CIPHER_OP_DECRYPT
+						    : RTE_CRYPTO_CIPHER_OP_ENCRYPT,
+				.algo = RTE_CRYPTO_CIPHER_AES_CBC,
+				.key = {.data = conf->key->bytes, .length = conf->alg->cipher_key_bytes},
+				.iv = {.offset = IV_OFFSET, .length = conf->alg->iv_bytes},
+			},
+	};
+}
+
+static void auth_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
+{
+	const struct alg *alg = conf->alg;
+
+	/*
+	 * Inbound the driver compares the ICV, since those of ipsec-mb refuse to generate one before they
+	 * decrypt. Before DPDK 26.07 they do it with memcmp; its time differs by less than a nanosecond a
+	 * word, which nobody sees through a network and a burst of packets.
+	 */
+	*xform = (struct rte_crypto_sym_xform){
+		.type = RTE_CRYPTO_SYM_XFORM_AUTH,
+		.auth =
+			{
+				.op = conf->inbound ? RTE_CRYPTO_AUTH_OP_VERIFY : RTE_CRYPTO_AUTH_OP_GENERATE,
+				.algo = alg->auth == AUTH_HMAC_SHA2_256 ? RTE_CRYPTO_AUTH_SHA256_HMAC
+									: RTE_CRYPTO_AUTH_SHA512_HMAC,
+				.key = {.data = conf->key->bytes + alg->cipher_key_bytes + alg->salt_bytes,
+					.length = alg->auth_key_bytes},
+				.digest_length = alg->icv_bytes,
+			},
+	};
+}
+
+/* The driver's view of the algorithm. The keys stay where they are, in conf. */
+static void xforms_init(struct xforms *xforms, const struct crypto_session_conf *conf)
+{
+	if (alg_is_aead(conf->alg)) {
+		aead_xform_init(&xforms->cipher, conf);
+		xforms->first = &xforms->cipher;
+		return;
+	}
+	auth_xform_init(&xforms->auth, conf);
+	xforms->first = &xforms->auth;
+	if (conf->alg->cipher == CIPHER_NULL)
+		return;
+	cipher_xform_init(&xforms->cipher, conf);
+	/* RFC 4303 sections 3.3.2 and 3.4.4: the ICV is made over what was encrypted. */
+	xforms->first = conf->inbound ? &xforms->auth : &xforms->cipher;
+	xforms->first->next = conf->inbound ? &xforms->cipher : &xforms->auth;
+}
+
+static bool device_knows_xform(const struct crypto_device *device, const struct rte_crypto_sym_xform *xform)
+{
+	const struct rte_crypto_aead_xform *aead = &xform->aead;
+	const struct rte_crypto_cipher_xform *cipher = &xform->cipher;
+	const struct rte_crypto_auth_xform *auth = &xform->auth;
+	struct rte_cryptodev_sym_capability_idx index = {.type = xform->type};
+	const struct rte_cryptodev_symmetric_capability *capability;
+
+	if (xform->type == RTE_CRYPTO_SYM_XFORM_AEAD)
+		index.algo.aead = aead->algo;
+	else if (xform->type == RTE_CRYPTO_SYM_XFORM_CIPHER)
+		index.algo.cipher = cipher->algo;
+	else
+		index.algo.auth = auth->algo;
+	capability = rte_cryptodev_sym_capability_get(device->id, &index);
+	if (!capability)
+		return false;
+	if (xform->type == RTE_CRYPTO_SYM_XFORM_AEAD)
+		return rte_cryptodev_sym_capability_check_aead(capability, aead->key.length,
+			       aead->digest_length, aead->aad_length, aead->iv.length) == 0;
+	if (xform->type == RTE_CRYPTO_SYM_XFORM_CIPHER)
+		return rte_cryptodev_sym_capability_check_cipher(
+			       capability, cipher->key.length, cipher->iv.length) == 0;
+	return rte_cryptodev_sym_capability_check_auth(
+		       capability, auth->key.length, auth->digest_length, 0) == 0;
+}
+
+static bool device_knows(const struct crypto_device *device, const struct xforms *xforms)
+{
+	for (const struct rte_crypto_sym_xform *xform = xforms->first; xform; xform = xform->next)
+		if (!device_knows_xform(device, xform))
+			return false;
+	return true;
+}
+
+/* Returns 0, -ENOTSUP, or -ENOMEM. */
+static int device_session_create(const struct crypto *crypto, unsigned index,
+	const struct crypto_session_conf *conf, struct crypto_session *session)
+{
+	const struct crypto_device *device = &crypto->devices[index];
+	struct xforms xforms;
+	void *handle;
+
+	xforms_init(&xforms, conf);
+	if (!device_knows(device, &xforms))
+		return -ENOTSUP;
+	rte_errno = 0;
+	handle = rte_cryptodev_sym_session_create(device->id, xforms.first, device->sessions);
+	if (!handle)
+		return rte_errno == ENOMEM ? -ENOMEM : -ENOTSUP;
+	*session = (struct crypto_session){.handle = handle, .device = device->id, .queue = (uint8_t)index};
+	return 0;
+}
+
+int crypto_session_create(const struct crypto *crypto, const struct crypto_session_conf *conf,
+	struct crypto_session *session, struct err *err)
+{
+	for (unsigned i = 0; i < crypto->n_devices; i++) {
+		const struct crypto_device *device = &crypto->devices[i];
+		int ret;
+
+		if (crypto->way == CRYPTO_WAY_SYNC && !device->sync)
+			continue;
+		ret = device_session_create(crypto, i, conf, session);
+		if (ret == -ENOMEM)
+			return err_set(err, ENOMEM, "%s has no session left", device->name);
+		if (ret == 0) {
+			session->sync =
+				crypto->way == CRYPTO_WAY_SYNC ||
+				(crypto->way == CRYPTO_WAY_BEST && device->sync && alg_is_aead(conf->alg));
+			return 0;
+		}
+	}
+	return err_set(err, ENOTSUP, "no crypto device knows %s%s", conf->alg->name,
+		crypto->way == CRYPTO_WAY_SYNC ? " synchronously" : "");
+}
+
+void crypto_session_destroy(struct crypto_session *session)
+{
+	struct rte_mempool *pool = rte_mempool_from_obj(session->handle);
+
+	rte_cryptodev_sym_session_free(session->device, session->handle);
+	/*
+	 * Drivers of ipsec-mb leave the key schedule in the object. The pool's other users are on this thread
+	 * too, so the object is still free, and nothing is kept in a free one.
+	 */
+	explicit_bzero(session->handle, pool->elt_size);
+	*session = (struct crypto_session){0};
+}
+
+/* The worker. */
+
+static void sync_arrays_init(struct sync_arrays *sync)
+{
+	for (unsigned i = 0; i < BURST_MAX; i++) {
+		sync->sgl[i] = (struct rte_crypto_sgl){.vec = &sync->data[i], .num = 1};
+		sync->iv[i].va = sync->scratch[i].iv;
+		sync->aad[i].va = sync->scratch[i].aad;
+	}
+}
+
+/* A session of the first algorithm that the device knows, for which any key will do. */
+static int warm_up_session_create(const struct crypto *crypto, unsigned index, struct crypto_session *session)
+{
+	static const struct secret zeros = {.length_bytes = SECRET_BYTES_MAX};
+	const struct alg *alg;
+	int ret = -ENOTSUP;
+
+	for (size_t i = 0; ret == -ENOTSUP && (alg = alg_at(i)) != NULL; i++) {
+		struct crypto_session_conf conf = {.alg = alg, .key = &zeros};
+
+		ret = device_session_create(crypto, index, &conf, session);
+	}
+	/* A device that knows nothing gets no packets. */
+	return ret == -ENOMEM ? ret : 0;
+}
+
+static int worker_parts_create(struct crypto_worker *worker, int socket, struct err *err)
+{
+	const struct crypto *crypto = worker->crypto;
+	unsigned n_ops = RTE_MAX(crypto->n_devices, 1u) * CRYPTO_QUEUE_DEPTH + BURST_MAX;
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "ops%" PRIxPTR, (uintptr_t)worker);
+	worker->ops = rte_crypto_op_pool_create(
+		name, RTE_CRYPTO_OP_TYPE_SYMMETRIC, n_ops, OPS_CACHE, sizeof(struct scratch), socket);
+	if (!worker->ops)
+		return err_set(err, ENOMEM, "no memory for %u crypto operations", n_ops);
+	for (unsigned i = 0; i < crypto->n_devices; i++)
+		if (crypto->devices[i].sync && warm_up_session_create(crypto, i, &worker->warm_up[i]) != 0)
+			return err_set(err, ENOMEM, "%s has no session left", crypto->devices[i].name);
+	return 0;
+}
+
+int crypto_worker_create(const struct crypto *crypto, unsigned queue_pair, int socket,
+	struct crypto_worker **out, struct err *err)
+{
+	struct crypto_worker *worker =
+		rte_zmalloc_socket("crypto_worker", sizeof(*worker), RTE_CACHE_LINE_SIZE, socket);
+	int ret;
+
+	if (!worker)
+		return err_set(err, ENOMEM, "no memory for a worker's crypto");
+	worker->crypto = crypto;
+	worker->queue_pair = (uint16_t)queue_pair;
+	sync_arrays_init(&worker->sync);
+	ret = worker_parts_create(worker, socket, err);
+	if (ret != 0) {
+		crypto_worker_destroy(worker);
+		return ret;
+	}
+	*out = worker;
+	return 0;
+}
+
+void crypto_worker_destroy(struct crypto_worker *worker)
+{
+	if (!worker)
+		return;
+	for (unsigned i = 0; i < CRYPTO_DEVICES_MAX; i++)
+		if (worker->warm_up[i].handle)
+			crypto_session_destroy(&worker->warm_up[i]);
+	rte_mempool_free(worker->ops);
+	rte_free(worker);
+}
+
+uint32_t crypto_in_flight(const struct crypto_worker *worker)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < worker->crypto->n_devices; i++)
+		sum += worker->in_flight[i];
+	return sum;
+}
+
+/* What both ways share: a packet's regions, its scratch before, and its outcome after. */
+
+/* Bytes of a packet, from the start of its data. */
+struct region {
+	uint16_t offset;
+	uint16_t length;
+};
+
+/*
+ * Payload and trailer; for CBC on the way out the IV field too. esp_out_prepare put a unique block there, and
+ * the device's own IV is zero, so that the field becomes the block's encryption: an IV nobody can predict
+ * (NIST SP 800-38A appendix C), and what follows is chained to it as ever.
+ */
+static inline struct region cipher_region_one(const struct sa *sa, const struct pkt *p)
+{
+	bool with_iv = sa->cipher == CIPHER_AES_CBC && !sa->inbound;
+	uint16_t offset = p->esp_offset + ESP_HEADER_BYTES + (with_iv ? 0 : sa->iv_bytes);
+
+	return (struct region){.offset = offset, .length = p->icv_offset - offset};
+}
+
+/* ESP header to trailer, and the high half of the sequence number where the ICV is going to be. */
+static inline struct region auth_region_one(const struct sa *sa, const struct pkt *p)
+{
+	return (struct region){
+		.offset = p->esp_offset,
+		.length = p->icv_offset - p->esp_offset + (sa->esn ? ESN_HIGH_BYTES : 0),
+	};
+}
+
+static inline void aead_scratch_fill_one(struct scratch *scratch, const struct sa *sa, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	const uint8_t *esp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->esp_offset);
+	rte_be32_t high = rte_cpu_to_be_32((uint32_t)(p->seq >> 32));
+
+	memcpy(scratch->iv, &sa->salt, sizeof(sa->salt));
+	memcpy(scratch->iv + sizeof(sa->salt), esp + ESP_HEADER_BYTES, GCM_NONCE_BYTES - sizeof(sa->salt));
+	if (!sa->esn) {
+		memcpy(scratch->aad, esp, GCM_AAD_BYTES);
+		return;
+	}
+	memcpy(scratch->aad, esp, 4);
+	memcpy(scratch->aad + 4, &high, sizeof(high));
+	memcpy(scratch->aad + 8, esp + 4, 4);
+}
+
+static inline void hmac_scratch_fill_one(struct scratch *scratch, const struct sa *sa, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	uint8_t *icv = rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset);
+	rte_be32_t high = rte_cpu_to_be_32((uint32_t)(p->seq >> 32));
+
+	if (sa->inbound) {
+		memcpy(scratch->iv, icv - (p->icv_offset - p->esp_offset) + ESP_HEADER_BYTES, sa->iv_bytes);
+		memcpy(scratch->digest, icv, sa->icv_bytes);
+	} else {
+		memset(scratch->iv, 0, sizeof(scratch->iv));
+	}
+	if (sa->esn)
+		memcpy(icv, &high, sizeof(high));
+}
+
+static inline void scratch_fill_one(struct scratch *scratch, const struct sa *sa, struct rte_mbuf *m)
+{
+	if (sa->aead)
+		aead_scratch_fill_one(scratch, sa, m);
+	else
+		hmac_scratch_fill_one(scratch, sa, m);
+}
+
+/* `outcome` is what the driver says: 0, or a flag of struct pkt. */
+static inline void packet_finish_one(
+	struct rte_mbuf *m, const struct sa *sa, const struct scratch *scratch, uint16_t outcome)
+{
+	struct pkt *p = pkt_of(m);
+
+	if (!sa->aead && !sa->inbound)
+		memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset), scratch->digest, sa->icv_bytes);
+	p->flags |= outcome;
+}
+
+/* The synchronous way. */
+
+static inline void sync_fill_one(
+	struct sync_arrays *sync, uint16_t i, const struct sa *sa, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	struct region region = sa->aead ? cipher_region_one(sa, p) : auth_region_one(sa, p);
+
+	scratch_fill_one(&sync->scratch[i], sa, m);
+	sync->data[i].base = rte_pktmbuf_mtod_offset(m, void *, region.offset);
+	sync->data[i].len = region.length;
+	sync->digest[i].va =
+		sa->aead ? rte_pktmbuf_mtod_offset(m, void *, p->icv_offset) : sync->scratch[i].digest;
+	/* A driver that gives up early leaves the status as it is. */
+	sync->status[i] = EINVAL;
+}
+
+/* Where in the region of sync_fill_one the cipher begins and ends; the same for all packets of an SA. */
+static inline union rte_crypto_sym_ofs sync_offsets(const struct sa *sa)
+{
+	union rte_crypto_sym_ofs offsets = {.raw = 0};
+
+	if (sa->cipher == CIPHER_AES_CBC) {
+		offsets.ofs.cipher.head = ESP_HEADER_BYTES + (sa->inbound ? sa->iv_bytes : 0);
+		offsets.ofs.cipher.tail = sa->esn ? ESN_HIGH_BYTES : 0;
+	}
+	return offsets;
+}
+
+static void sync_process(struct sync_arrays *sync, const struct crypto_session *session,
+	union rte_crypto_sym_ofs offsets, uint16_t n)
+{
+	struct rte_crypto_sym_vec vec = {
+		.num = n,
+		.src_sgl = sync->sgl,
+		.iv = sync->iv,
+		.digest = sync->digest,
+		.aad = sync->aad,
+		.status = sync->status,
+	};
+
+	rte_cryptodev_sym_cpu_crypto_process(session->device, session->handle, offsets, &vec);
+}
+
+static inline uint16_t sync_outcome_one(const struct sa *sa, int32_t status)
+{
+	if (status == 0)
+		return 0;
+	return status == EBADMSG && sa->inbound ? PKT_ICV_BAD : PKT_CRYPTO_FAILED;
+}
+
+/* n packets of one SA. */
+static void sync_run(struct crypto_worker *worker, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct sa *sa = pkt_of(pkts[0])->sa;
+	struct sync_arrays *sync = &worker->sync;
+
+	for (uint16_t i = 0; i < n; i++)
+		sync_fill_one(sync, i, sa, pkts[i]);
+	sync_process(sync, &sa->session, sync_offsets(sa), n);
+	for (uint16_t i = 0; i < n; i++)
+		packet_finish_one(pkts[i], sa, &sync->scratch[i], sync_outcome_one(sa, sync->status[i]));
+}
+
+int crypto_worker_warm_up(struct crypto_worker *worker)
+{
+	struct sync_arrays *sync = &worker->sync;
+	uint8_t zeros[WARM_UP_BYTES] = {0};
+
+	for (unsigned i = 0; i < worker->crypto->n_devices; i++) {
+		if (!worker->warm_up[i].handle)
+			continue;
+		sync->data[0].base = zeros;
+		sync->data[0].len = sizeof(zeros);
+		sync->digest[0].va = sync->scratch[0].digest;
+		sync->status[0] = EINVAL;
+		sync_process(sync, &worker->warm_up[i], (union rte_crypto_sym_ofs){.raw = 0}, 1);
+		if (sync->status[0] != 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+/* The asynchronous way. */
+
+static inline struct scratch *op_scratch_one(struct rte_crypto_op *op)
+{
+	return rte_crypto_op_ctod_offset(op, struct scratch *, SCRATCH_OFFSET);
+}
+
+static inline rte_iova_t op_scratch_iova_one(struct rte_crypto_op *op, size_t offset)
+{
+	return rte_crypto_op_ctophys_offset(op, SCRATCH_OFFSET + offset);
+}
+
+static inline void op_fill_aead_one(struct rte_crypto_op *op, const struct sa *sa, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	struct region cipher = cipher_region_one(sa, p);
+
+	op->sym->aead.data.offset = cipher.offset;
+	op->sym->aead.data.length = cipher.length;
+	op->sym->aead.digest.data = rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset);
+	op->sym->aead.digest.phys_addr = rte_pktmbuf_iova_offset(m, p->icv_offset);
+	op->sym->aead.aad.data = op_scratch_one(op)->aad;
+	op->sym->aead.aad.phys_addr = op_scratch_iova_one(op, offsetof(struct scratch, aad));
+}
+
+static inline void op_fill_hmac_one(struct rte_crypto_op *op, const struct sa *sa, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	struct region cipher = cipher_region_one(sa, p);
+	struct region auth = auth_region_one(sa, p);
+
+	op->sym->cipher.data.offset = cipher.offset;
+	op->sym->cipher.data.length = sa->cipher == CIPHER_NULL ? 0 : cipher.length;
+	op->sym->auth.data.offset = auth.offset;
+	op->sym->auth.data.length = auth.length;
+	op->sym->auth.digest.data = op_scratch_one(op)->digest;
+	op->sym->auth.digest.phys_addr = op_scratch_iova_one(op, offsetof(struct scratch, digest));
+}
+
+static inline void op_fill_one(struct rte_crypto_op *op, struct rte_mbuf *m)
+{
+	const struct sa *sa = pkt_of(m)->sa;
+
+	rte_crypto_op_attach_sym_session(op, sa->session.handle);
+	op->sym->m_src = m;
+	scratch_fill_one(op_scratch_one(op), sa, m);
+	if (sa->aead)
+		op_fill_aead_one(op, sa, m);
+	else
+		op_fill_hmac_one(op, sa, m);
+}
+
+/* Enqueue the batch of one device; what it doesn't take is dropped. */
+static void batch_enqueue(struct crypto_worker *worker, unsigned queue, const struct sa_tally *tally)
+{
+	struct batch *batch = &worker->batches[queue];
+	uint32_t room = CRYPTO_QUEUE_DEPTH - worker->in_flight[queue];
+	uint16_t taken = rte_cryptodev_enqueue_burst(worker->crypto->devices[queue].id, worker->queue_pair,
+		batch->ops, (uint16_t)RTE_MIN(batch->n, room));
+
+	worker->in_flight[queue] += taken;
+	for (uint16_t i = taken; i < batch->n; i++) {
+		sa_drop_one(tally, batch->ops[i]->sym->m_src, crypto_full);
+		rte_mempool_put(worker->ops, batch->ops[i]);
+	}
+	batch->n = 0;
+}
+
+/* Packets of any SAs: each device gets all of its own at once. */
+static void async_run(
+	struct crypto_worker *worker, struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
+{
+	struct rte_crypto_op *ops[BURST_MAX];
+
+	if (rte_crypto_op_bulk_alloc(worker->ops, RTE_CRYPTO_OP_TYPE_SYMMETRIC, ops, n) != n) {
+		for (uint16_t i = 0; i < n; i++)
+			sa_drop_one(tally, pkts[i], crypto_full);
+		return;
+	}
+	for (uint16_t i = 0; i < n; i++) {
+		struct batch *batch = &worker->batches[pkt_of(pkts[i])->sa->session.queue];
+
+		op_fill_one(ops[i], pkts[i]);
+		batch->ops[batch->n++] = ops[i];
+	}
+	for (unsigned queue = 0; queue < worker->crypto->n_devices; queue++)
+		if (worker->batches[queue].n > 0)
+			batch_enqueue(worker, queue, tally);
+}
+
+static inline uint16_t async_outcome_one(const struct rte_crypto_op *op)
+{
+	switch (op->status) {
+	case RTE_CRYPTO_OP_STATUS_SUCCESS:
+		return 0;
+	case RTE_CRYPTO_OP_STATUS_AUTH_FAILED:
+		return PKT_ICV_BAD;
+	default:
+		return PKT_CRYPTO_FAILED;
+	}
+}
+
+static void queue_poll(struct crypto_worker *worker, unsigned queue, struct burst *done)
+{
+	struct rte_crypto_op *ops[BURST_MAX];
+	uint16_t n = rte_cryptodev_dequeue_burst(
+		worker->crypto->devices[queue].id, worker->queue_pair, ops, BURST_MAX - done->n);
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = ops[i]->sym->m_src;
+
+		packet_finish_one(m, pkt_of(m)->sa, op_scratch_one(ops[i]), async_outcome_one(ops[i]));
+		burst_add_one(done, m);
+	}
+	worker->in_flight[queue] -= n;
+	if (n > 0)
+		rte_mempool_put_bulk(worker->ops, (void **)ops, n);
+}
+
+void crypto_poll(struct crypto_worker *worker, struct burst *done)
+{
+	unsigned n_devices = worker->crypto->n_devices;
+
+	for (unsigned i = 0; i < n_devices && done->n < BURST_MAX; i++) {
+		unsigned queue = (worker->poll_first + i) % n_devices;
+
+		/* Some drivers do their work only when asked for the result, so ask as long as there is any.
+		 */
+		if (worker->in_flight[queue] > 0)
+			queue_poll(worker, queue, done);
+	}
+	worker->poll_first = (uint16_t)(worker->poll_first + 1) % CRYPTO_DEVICES_MAX;
+}
+
+void crypto_run(struct crypto_worker *worker, struct burst *burst, const struct sa_tally *tally)
+{
+	struct rte_mbuf *async[BURST_MAX];
+	uint16_t n_async = 0;
+	uint16_t kept = 0;
+
+	for (uint16_t start = 0, end; start < burst->n; start = end) {
+		struct rte_mbuf **run = &burst->pkts[start];
+		const struct sa *sa = pkt_of(*run)->sa;
+		uint16_t n;
+
+		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->sa == sa; end++)
+			;
+		n = end - start;
+		if (sa->session.sync) {
+			sync_run(worker, run, n);
+			memmove(&burst->pkts[kept], run, n * sizeof(*run));
+			kept += n;
+		} else {
+			memcpy(&async[n_async], run, n * sizeof(*run));
+			n_async += n;
+		}
+	}
+	burst->n = kept;
+	if (n_async > 0)
+		async_run(worker, async, n_async, tally);
+}

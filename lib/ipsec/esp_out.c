@@ -1,1 +1,225 @@
 #include "ipsec/esp_out.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include <rte_esp.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_prefetch.h>
+
+#include "net/icmp.h"
+#include "net/rewrite.h"
+#include "net/stage.h"
+
+/* What goes in front of the tunnel's header on the link: neigh_resolve counts on the room. */
+#define LINK_HEADER_BYTES (sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr))
+
+/* RFC 4303 section 2.4: padding counts up from 1. */
+static const uint8_t padding[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/* Lengths of one encapsulation. */
+struct shape {
+	uint16_t front; /* tunnel header, ESP header and IV */
+	uint16_t pad;
+	uint16_t back; /* padding, trailer and ICV */
+};
+
+static inline struct shape shape_one(const struct sa *sa, uint16_t inner_bytes)
+{
+	uint16_t pad = (uint16_t)(-(inner_bytes + ESP_TRAILER_BYTES)) & (sa->align_bytes - 1);
+
+	return (struct shape){
+		.front = sa->outer_bytes + ESP_HEADER_BYTES + sa->iv_bytes,
+		.pad = pad,
+		.back = pad + ESP_TRAILER_BYTES + sa->icv_bytes,
+	};
+}
+
+static inline bool is_ipv4_without_df_one(struct rte_mbuf *m)
+{
+	return pkt_of(m)->family == IP_V4 && !(pkt_ipv4(m)->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
+}
+
+void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tally *tally)
+{
+	STAGE(burst, tally->drops, too_big);
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < burst->n; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+		struct sa *sa = pkt_of(m)->sa;
+		uint16_t inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
+
+		if (pkt_of(m)->ip_len <= inner_mtu) {
+			burst->pkts[kept++] = m;
+		} else if (is_ipv4_without_df_one(m)) {
+			sa_drop_one(tally, m, out_mtu);
+		} else {
+			/* The gateway counts it when it makes the ICMP error. */
+			sa->counters[tally->worker].drops[SA_DROP_out_mtu]++;
+			icmp_set_too_big_one(m, inner_mtu);
+			burst_add_one(too_big, m);
+		}
+	}
+	burst->n = kept;
+}
+
+/* Keep packets whose buffer has room at both ends, so that nothing can fail once a packet is being changed.
+ */
+static void esp_out_keep_roomy(struct burst *burst, const struct sa_tally *tally)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < burst->n; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+		struct shape shape = shape_one(pkt_of(m)->sa, pkt_of(m)->ip_len);
+
+		if (shape.front + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
+			shape.back <= rte_pktmbuf_tailroom(m))
+			burst->pkts[kept++] = m;
+		else
+			sa_drop_one(tally, m, out_buf);
+	}
+	burst->n = kept;
+}
+
+static inline void outer_ipv4_write_one(
+	uint8_t *out, const struct sa *sa, uint8_t traffic_class, uint16_t length)
+{
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)out;
+	uint32_t sum;
+
+	memcpy(ip, sa->outer_header, sizeof(*ip));
+	ip->type_of_service = traffic_class;
+	ip->total_length = rte_cpu_to_be_16(length);
+	/* The template's checksum is of a zero TOS and length: what they add is all that changes (RFC 1624).
+	 */
+	sum = (uint16_t)~ip->hdr_checksum + rte_cpu_to_be_16(traffic_class) + (uint32_t)ip->total_length;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->hdr_checksum = (rte_be16_t)~sum;
+}
+
+static inline void outer_ipv6_write_one(
+	uint8_t *out, const struct sa *sa, uint8_t traffic_class, uint16_t length)
+{
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)out;
+
+	memcpy(ip, sa->outer_header, sizeof(*ip));
+	ip->vtc_flow |= rte_cpu_to_be_32((uint32_t)traffic_class << 20);
+	ip->payload_len = rte_cpu_to_be_16((uint16_t)(length - sizeof(*ip)));
+}
+
+/* The IV field. For CBC it is only the seed: the device encrypts it, see ipsec/crypto.c. */
+static inline void iv_write_one(uint8_t *iv, const struct sa *sa, uint64_t seq)
+{
+	rte_be64_t unique = rte_cpu_to_be_64(seq ^ sa->iv_mask);
+
+	if (sa->iv_bytes == 0)
+		return;
+	memcpy(iv, &unique, sizeof(unique));
+	memset(iv + sizeof(unique), 0, sa->iv_bytes - sizeof(unique));
+}
+
+static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint8_t family)
+{
+	memcpy(end_of_inner, padding, pad);
+	end_of_inner[pad] = (uint8_t)pad;
+	end_of_inner[pad + 1] = family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+}
+
+/* Describe the outer packet from here on. */
+static inline void pkt_describe_outer_one(
+	struct pkt *p, const struct sa *sa, struct shape shape, uint64_t seq)
+{
+	p->flags = PKT_LOCAL;
+	p->family = sa->family;
+	p->protocol = IPPROTO_ESP;
+	p->l4 = sa->outer_bytes;
+	p->inner_len = p->ip_len;
+	p->ip_len = shape.front + p->inner_len + shape.back;
+	p->esp_offset = sa->outer_bytes;
+	p->icv_offset = p->ip_len - sa->icv_bytes;
+	p->seq = seq;
+}
+
+static inline void encapsulate_one(struct rte_mbuf *m, const struct sa *sa, uint64_t seq)
+{
+	struct pkt *p = pkt_of(m);
+	struct shape shape = shape_one(sa, p->ip_len);
+	uint8_t traffic_class = traffic_class_get_one(m);
+	struct rte_esp_hdr *esp;
+	uint8_t *out;
+
+	trailer_write_one(rte_pktmbuf_mtod_offset(m, uint8_t *, p->ip_len), shape.pad, p->family);
+	pkt_describe_outer_one(p, sa, shape, seq);
+	out = (uint8_t *)rte_pktmbuf_prepend(m, shape.front);
+	rte_pktmbuf_append(m, shape.back);
+	if (sa->family == IP_V4)
+		outer_ipv4_write_one(out, sa, traffic_class, p->ip_len);
+	else
+		outer_ipv6_write_one(out, sa, traffic_class, p->ip_len);
+	esp = (struct rte_esp_hdr *)(out + sa->outer_bytes);
+	esp->spi = sa->spi;
+	esp->seq = rte_cpu_to_be_32((uint32_t)seq);
+	iv_write_one((uint8_t *)(esp + 1), sa, seq);
+}
+
+/* n packets of one SA; returns how many of them there was a sequence number for, and drops the others. */
+static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
+{
+	struct sa *sa = pkt_of(pkts[0])->sa;
+	uint64_t first = 0;
+	uint32_t reserved = seq_reserve(&sa->seq, n, &first);
+
+	for (uint16_t i = 0; i < reserved; i++) {
+		if (i + 1u < reserved)
+			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + 1], void *));
+		encapsulate_one(pkts[i], sa, first + i);
+	}
+	for (uint16_t i = (uint16_t)reserved; i < n; i++)
+		sa_drop_one(tally, pkts[i], out_seq_overflow);
+	return (uint16_t)reserved;
+}
+
+void esp_out_prepare(struct burst *burst, const struct sa_tally *tally)
+{
+	STAGE(burst, tally->drops);
+	uint16_t kept = 0;
+
+	esp_out_keep_roomy(burst, tally);
+	for (uint16_t start = 0, end; start < burst->n; start = end) {
+		const struct sa *sa = pkt_of(burst->pkts[start])->sa;
+		uint16_t done;
+
+		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->sa == sa; end++)
+			;
+		done = encapsulate_run(&burst->pkts[start], end - start, tally);
+		memmove(&burst->pkts[kept], &burst->pkts[start], done * sizeof(burst->pkts[0]));
+		kept += done;
+	}
+	burst->n = kept;
+}
+
+void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
+{
+	STAGE(burst, tally->drops);
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < burst->n; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+		const struct pkt *p = pkt_of(m);
+		struct sa_counters *counters = &p->sa->counters[tally->worker];
+
+		if (p->flags & (PKT_CRYPTO_FAILED | PKT_ICV_BAD)) {
+			sa_drop_one(tally, m, crypto_failed);
+			continue;
+		}
+		counters->packets++;
+		counters->bytes += p->inner_len;
+		burst->pkts[kept++] = m;
+	}
+	burst->n = kept;
+}

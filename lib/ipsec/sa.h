@@ -68,7 +68,10 @@ struct sa {
 	uint16_t outer_bytes; /* length of outer_header */
 	struct sa_counters *counters; /* one for each worker */
 	struct replay *replay; /* inbound */
-	/* Outbound: the tunnel's header, ready but for lengths, traffic class and checksum. */
+	/*
+	 * Outbound: the tunnel's header, with length and traffic class zero. An IPv4 checksum is right for that,
+	 * so that a packet's own is an update of it.
+	 */
 	alignas(RTE_CACHE_LINE_SIZE) uint8_t outer_header[40];
 	/* Written. */
 	alignas(RTE_CACHE_LINE_SIZE) struct seq seq; /* outbound */
