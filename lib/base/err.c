@@ -18,13 +18,13 @@ int err_prefix(struct err *err, int code, const char *format, ...)
 {
 	char sentence[ERR_TEXT_MAX];
 	va_list args;
-	int used;
 
 	memcpy(sentence, err->text, sizeof(sentence));
 	va_start(args, format);
-	used = vsnprintf(err->text, sizeof(err->text), format, args);
+	vsnprintf(err->text, sizeof(err->text), format, args);
 	va_end(args);
-	if (used >= 0 && (size_t)used < sizeof(err->text))
-		snprintf(err->text + used, sizeof(err->text) - (size_t)used, ": %s", sentence);
+	/* Cut at the end, as everything here is. */
+	strncat(err->text, ": ", sizeof(err->text) - strlen(err->text) - 1);
+	strncat(err->text, sentence, sizeof(err->text) - strlen(err->text) - 1);
 	return code;
 }

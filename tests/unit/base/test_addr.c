@@ -263,14 +263,18 @@ static size_t fewest_blocks(unsigned first, unsigned last)
 static void assert_exact(
 	const struct ip_range *covered, const struct ip_prefix *prefixes, size_t n, uint8_t block)
 {
+	size_t wrong = 0;
+
 	for (unsigned low = 0; low < SMALL; low++) {
 		struct ip_addr each = small_addr(covered->first.family, block, low);
 		size_t hits = 0;
 
 		for (size_t i = 0; i < n; i++)
 			hits += ip_prefix_contains(&prefixes[i], &each);
-		ck_assert_uint_eq(hits, ip_range_contains(covered, &each));
+		wrong += hits != ip_range_contains(covered, &each);
 	}
+	/* One assertion, not 256: each costs a system call. */
+	ck_assert_uint_eq(wrong, 0);
 }
 
 START_TEST(the_cover_of_random_ranges_is_exact_and_the_smallest)
@@ -310,7 +314,7 @@ static void increment(struct ip_addr *next)
 START_TEST(the_cover_of_random_wide_ranges_joins_without_gap_from_first_to_last)
 {
 	srandom(2);
-	for (unsigned i = 0; i < 2000; i++) {
+	for (unsigned i = 0; i < 500; i++) {
 		uint8_t family = random() % 2 ? IP_V4 : IP_V6;
 		struct ip_addr a = random_addr(family), b = random_addr(family), next;
 		bool rising = memcmp(a.bytes, b.bytes, sizeof(a.bytes)) <= 0;
@@ -318,16 +322,18 @@ START_TEST(the_cover_of_random_wide_ranges_joins_without_gap_from_first_to_last)
 		struct ip_prefix prefixes[IP_RANGE_PREFIXES_MAX];
 		size_t n = ip_range_prefixes(&covered, prefixes);
 
+		size_t gaps = 0;
+
 		next = covered.first;
 		for (size_t j = 0; j < n; j++) {
 			struct ip_range part = ip_prefix_range(&prefixes[j]);
 
-			ck_assert(ip_addr_equal(&part.first, &next));
-			if (j == n - 1)
-				ck_assert(ip_addr_equal(&part.last, &covered.last));
+			gaps += !ip_addr_equal(&part.first, &next);
+			gaps += j == n - 1 && !ip_addr_equal(&part.last, &covered.last);
 			next = part.last;
 			increment(&next);
 		}
+		ck_assert_uint_eq(gaps, 0);
 	}
 }
 END_TEST
@@ -337,6 +343,7 @@ int main(void)
 	Suite *suite = suite_create("base/addr");
 	TCase *tcase = tcase_create("addr");
 
+	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, an_address_of_either_family_is_read_and_written_back);
 	tcase_add_test(tcase, what_is_no_address_is_refused_and_leaves_the_result_alone);
 	tcase_add_test(tcase, an_ipv4_address_has_zeros_behind_it);

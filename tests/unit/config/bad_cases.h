@@ -77,6 +77,8 @@ static const struct bad_case root_cases[] = {
 };
 
 static const struct bad_case workers_cases[] = {
+	{"workers: {lcores: [1], crypto: [\"0000:41-00.0\"]}\n" PORTS_ALONE,
+	 "1:33: workers.crypto[0]: expects one of aesni_gcm, aesni_mb, openssl or a PCI address, not '0000:41-00.0'\n"},
 	{"workers: {}\n" PORTS_ALONE,
 	 "1:10: workers: 'lcores' is missing\n"},
 	{"workers: {lcores: []}\n" PORTS_ALONE,
@@ -275,6 +277,11 @@ static const struct bad_case neighbours_cases[] = {
 };
 
 static const struct bad_case sas_cases[] = {
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", key_file: a}\n",
+	 "6:143: sas.x.key_file: can't open the key file: No such file or directory\n"
+	 "6:143: sas.x.key_file: 'key' is given too; expects one of the two\n"},
 	{PORTS "sas:\n" "  x: {}\n",
 	 "6:6: sas.x: 'spi' is missing\n"
 	 "6:6: sas.x: 'source' is missing\n"
@@ -435,6 +442,10 @@ static const struct bad_case sas_cases[] = {
 };
 
 static const struct bad_case policies_cases[] = {
+	{PORTS SAS
+	 "  - {name: p, direction: inn, action: protect, sas: [up], destination: x, source: \"fd00::/8\"}\n",
+	 "9:26: policies[0].direction: expects one of in, out, not 'inn' (did you mean 'in'?)\n"
+	 "9:72: policies[0].destination: expects an address, a prefix or a range (first-last), not 'x'\n"},
 	{PORTS SAS "  - {}\n",
 	 "9:5: policies[0]: 'name' is missing\n"
 	 "9:5: policies[0]: 'direction' is missing\n"

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #define HEX "00112233445566778899aabbccddeeff01020304"
@@ -103,6 +104,35 @@ START_TEST(a_key_file_of_an_absolute_path_is_read)
 	write_file("up.key", "\n " HEX " \n\n", 0400);
 	ck_assert_int_eq(key_file_read("/nonexistent", path_of("up.key"), &key, &err), 0);
 	ck_assert_uint_eq(key.length_bytes, 20);
+}
+END_TEST
+
+START_TEST(a_configuration_of_the_working_directory_has_its_key_files_there)
+{
+	struct gateway gateway;
+	struct report report;
+
+	write_file("site.yaml", SITE, 0644);
+	write_file("up.key", HEX, 0600);
+	ck_assert_int_eq(chdir(directory), 0);
+	report_init(&report);
+	ck_assert_int_eq(config_load("site.yaml", &gateway, &report), 0);
+	gateway_fini(&gateway);
+	report_fini(&report);
+	ck_assert_int_eq(chdir("/"), 0);
+}
+END_TEST
+
+START_TEST(a_path_that_is_too_long_is_no_key_file)
+{
+	char path[PATH_MAX + 1];
+	struct secret key;
+	struct err err;
+
+	memset(path, 'p', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	ck_assert_int_eq(key_file_read("/tmp", path, &key, &err), -ENAMETOOLONG);
+	ck_assert_str_eq(err.text, "can't open the key file: File name too long");
 }
 END_TEST
 
@@ -346,6 +376,8 @@ int main(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, a_key_file_is_found_beside_the_configuration);
 	tcase_add_test(tcase, a_key_file_of_an_absolute_path_is_read);
+	tcase_add_test(tcase, a_configuration_of_the_working_directory_has_its_key_files_there);
+	tcase_add_test(tcase, a_path_that_is_too_long_is_no_key_file);
 	tcase_add_test(tcase, a_key_file_that_others_may_read_is_refused);
 	tcase_add_test(tcase, a_key_file_of_another_user_is_refused);
 	tcase_add_test(tcase, a_key_file_that_is_no_regular_file_is_refused);

@@ -229,6 +229,21 @@ static void assert_documented(const struct schema *schema)
 	}
 }
 
+START_TEST(a_path_has_its_limit)
+{
+	char text[2048];
+	struct gateway gateway;
+	char *printed;
+
+	snprintf(text, sizeof(text), PORTS "control: {directory: \"/%01024d\"}\n", 0);
+	printed = load_text(text, &gateway);
+	/* A thousand zeros look like a key, too. */
+	ck_assert_str_eq(printed, "5:22: control.directory: expects a path of at most 1024 characters, not "
+				  "what looks like a key\n");
+	free(printed);
+}
+END_TEST
+
 START_TEST(every_key_is_documented_and_says_what_its_absence_means)
 {
 	assert_documented(schema_gateway());
@@ -244,6 +259,8 @@ START_TEST(a_distance_counts_insertions_deletions_substitutions_and_swaps)
 	ck_assert_uint_eq(suggest_distance("axtiom", "action"), 2);
 	ck_assert_uint_eq(suggest_distance("", "abc"), 3);
 	ck_assert_uint_eq(suggest_distance("kitten", "sitting"), 3);
+	/* Longer words are not compared. */
+	ck_assert_uint_gt(suggest_distance("a", KEY_A KEY_A), SUGGEST_DISTANCE_MAX);
 }
 END_TEST
 
@@ -295,6 +312,7 @@ int main(void)
 	tcase_add_test(tcase, what_is_left_out_has_its_default);
 	tcase_add_test(tcase, what_is_given_arrives_in_the_model);
 	tcase_add_test(tcase, a_policy_arrives_in_the_model);
+	tcase_add_test(tcase, a_path_has_its_limit);
 	tcase_add_test(tcase, every_key_is_documented_and_says_what_its_absence_means);
 	tcase_add_test(tcase, a_distance_counts_insertions_deletions_substitutions_and_swaps);
 	tcase_add_test(tcase, the_nearest_word_is_suggested_and_a_far_one_is_not);

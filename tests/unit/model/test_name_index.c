@@ -56,6 +56,7 @@ START_TEST(a_hundred_thousand_numbered_names_are_all_found)
 {
 	struct name_index index;
 	char(*names)[32] = calloc(MANY, sizeof(*names));
+	size_t found = 0;
 
 	name_index_init(&index, MANY);
 	for (size_t i = 0; i < MANY; i++) {
@@ -64,7 +65,8 @@ START_TEST(a_hundred_thousand_numbered_names_are_all_found)
 	}
 	name_index_sort(&index);
 	for (size_t i = 0; i < MANY; i++)
-		ck_assert_int_eq(name_index_find(&index, names[i]), (long)i);
+		found += name_index_find(&index, names[i]) == (long)i;
+	ck_assert_uint_eq(found, MANY);
 	name_index_fini(&index);
 	free(names);
 }
