@@ -21,21 +21,26 @@
 #define MEMORY_SA_BYTES      8192
 #define MEMORY_PACKETS_GUESS 32768
 
+/* EAL moves the pointers of the argv it is given, so it gets one of its own, and `owned` is what is freed. */
 struct eal_args {
 	int argc;
+	char *owned[EAL_ARGS_MAX];
 	char *argv[EAL_ARGS_MAX];
 };
 
 static void args_add(struct eal_args *args, const char *text)
 {
-	if (args->argc < EAL_ARGS_MAX - 1)
-		args->argv[args->argc++] = xstrdup(text);
+	if (args->argc == EAL_ARGS_MAX - 1)
+		return;
+	args->owned[args->argc] = xstrdup(text);
+	args->argv[args->argc] = args->owned[args->argc];
+	args->argc++;
 }
 
 static void args_fini(struct eal_args *args)
 {
 	for (int i = 0; i < args->argc; i++)
-		free(args->argv[i]);
+		free(args->owned[i]);
 }
 
 bool device_is_pci(const char *device)
