@@ -46,7 +46,7 @@ static int sas_create(struct control *control, struct err *err)
 		if (ret != 0)
 			return ret;
 	}
-	log_info("sas=%zu load_ms=%" PRIu64, control->n_sas, (clock_now_ns() - start_ns) / NS_PER_MS);
+	log_info("sas=%zu load_ms=%" PRIu64, control->n_sas, (clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
 	return 0;
 }
 
@@ -106,7 +106,7 @@ static int spds_build(const struct control *control, struct snapshot *snapshot, 
 	if (ret == 0)
 		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
 	name_index_fini(&names);
-	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies, (clock_now_ns() - start_ns) / NS_PER_MS);
+	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies, (clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
 	return ret;
 }
 

@@ -68,7 +68,7 @@ int control_run(struct control *control, struct control_requests *requests, uint
 			control_print_statistics(control);
 		}
 		if (until_idle_s > 0 &&
-			idle_for(control, now_ns, until_idle_s * NS_PER_S, &last_received, &last_change_ns))
+			idle_for(control, now_ns, until_idle_s * CLOCK_NS_PER_S, &last_received, &last_change_ns))
 			break;
 		usleep(CONTROL_PERIOD_US);
 	}

@@ -28,6 +28,7 @@ _Static_assert(sizeof(struct sad_key) == 24, "no padding, since the whole key is
 
 struct sad {
 	struct rte_hash *hash; /* struct sad_key to struct sa * */
+	struct rte_rcu_qsbr *qsbr; /* borrowed */
 };
 
 static struct sad_key key_make(rte_be32_t spi, uint8_t family, const void *destination)
@@ -58,6 +59,7 @@ int sad_create(uint32_t capacity, struct rte_rcu_qsbr *qsbr, int socket, struct 
 		sad_destroy(sad);
 		return err_set(err, ENOMEM, "no memory for an SAD of %u SAs", capacity);
 	}
+	sad->qsbr = qsbr;
 	*out = sad;
 	return 0;
 }
@@ -70,6 +72,21 @@ void sad_destroy(struct sad *sad)
 	rte_free(sad);
 }
 
+/*
+ * Slots of removed keys come back only when every worker has passed a quiescent state. A table that seems full
+ * may be full of those, so wait for the workers once; they never rest without saying so.
+ */
+static int key_add(struct sad *sad, const struct sad_key *key, struct sa *sa)
+{
+	int ret = rte_hash_add_key_data(sad->hash, key, sa);
+
+	if (ret == -ENOSPC) {
+		rte_rcu_qsbr_synchronize(sad->qsbr, RTE_QSBR_THRID_INVALID);
+		ret = rte_hash_add_key_data(sad->hash, key, sa);
+	}
+	return ret;
+}
+
 int sad_add(struct sad *sad, struct sa *sa, struct err *err)
 {
 	struct sad_key key = key_make(sa->spi, sa->destination.family, sa->destination.bytes);
@@ -78,7 +95,7 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err)
 	if (rte_hash_lookup_data(sad->hash, &key, &other) >= 0)
 		return err_set(err, EEXIST, "sa %s: spi 0x%08x to this destination is already taken by sa %s",
 			sa->name, rte_be_to_cpu_32(sa->spi), ((const struct sa *)other)->name);
-	if (rte_hash_add_key_data(sad->hash, &key, sa) != 0)
+	if (key_add(sad, &key, sa) != 0)
 		return err_set(err, ENOSPC, "sa %s: the SAD is full", sa->name);
 	return 0;
 }

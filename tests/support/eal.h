@@ -13,7 +13,7 @@
 #include <check.h>
 #include <rte_mbuf.h>
 
-#define EAL_POOL_MBUFS 2047
+#define EAL_POOL_MBUFS 4095
 
 /*
  * Start EAL without huge pages, devices or configuration files, on lcore 0 and, where there is a second CPU,

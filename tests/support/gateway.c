@@ -101,20 +101,18 @@ void gateway_env_receive_frames(struct gateway_env *env, const char *port, struc
 	tx_flush(&w->tx, &w->drops);
 }
 
-void gateway_env_frame(const struct gateway_env *env, const char *port, struct rte_mbuf *m)
+struct rte_mbuf *gateway_env_frame_of(const struct gateway_env *env, const char *port, const struct packet_spec *spec)
 {
-	const struct rte_ether_addr peer = PACKET_MAC_PEER;
-	uint8_t index = gateway_env_port(env, port);
+	struct rte_mbuf *m = packet_frame_mbuf(spec);
 
-	ethernet_prepend_one(m, &env->control.ports.ports[index].mac, &peer, env->gateway.ports[index].vlan,
-		pkt_of(m)->family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	rte_pktmbuf_mtod(m, struct rte_ether_hdr *)->dst_addr = env->control.ports.ports[gateway_env_port(env, port)].mac;
+	return m;
 }
 
 void gateway_env_receive(struct gateway_env *env, const char *port, const struct packet_spec *spec)
 {
-	struct rte_mbuf *m = packet_mbuf(spec);
+	struct rte_mbuf *m = gateway_env_frame_of(env, port, spec);
 
-	gateway_env_frame(env, port, m);
 	gateway_env_receive_frames(env, port, &m, 1);
 }
 
@@ -133,8 +131,8 @@ uint64_t gateway_env_dropped(const struct gateway_env *env, enum drop_reason rea
 	return stats.drops[reason];
 }
 
-/* The peer's own end of the inbound SA: the same conf, turned round; made at the first call. */
-static struct sa *peer_sa(struct gateway_env *env, const char *name)
+/* The same conf, turned round; made at the first call. */
+struct sa *gateway_env_peer(struct gateway_env *env, const char *name)
 {
 	struct err err = {.text = "no such sa"};
 	size_t i = 0;
@@ -150,20 +148,28 @@ static struct sa *peer_sa(struct gateway_env *env, const char *name)
 	return env->peers[i];
 }
 
-struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const char *sa,
-	const struct packet_spec *inner)
+struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const struct peer_esp *esp)
 {
-	struct rte_mbuf *m = packet_mbuf(inner);
+	struct rte_mbuf *m = packet_mbuf(&esp->inner);
 	struct burst burst = {.n = 1, .pkts = {m}};
 	struct worker *w = env->worker;
 
-	pkt_of(m)->sa = peer_sa(env, sa);
+	if (esp->inner_version)
+		*rte_pktmbuf_mtod(m, uint8_t *) = (uint8_t)(esp->inner_version << 4 | 5);
+	pkt_of(m)->sa = gateway_env_peer(env, esp->sa);
 	esp_out_prepare(&burst, &w->tally);
+	ck_assert_uint_eq(burst.n, 1);
+	if (esp->next_header)
+		*rte_pktmbuf_mtod_offset(m, uint8_t *, pkt_of(m)->icv_offset - 1) = esp->next_header;
 	crypto_run(w->crypto, &burst, &w->tally);
 	while (burst.n == 0)
 		crypto_poll(w->crypto, &burst);
 	esp_out_finish(&burst, &w->tally);
 	ck_assert_uint_eq(burst.n, 1);
-	gateway_env_frame(env, port, m);
+	if (esp->outer_ecn)
+		traffic_class_set_one(m, esp->outer_ecn);
+	const struct rte_ether_addr from = PACKET_MAC_PEER;
+	ethernet_prepend_one(m, &env->control.ports.ports[gateway_env_port(env, port)].mac, &from, 0,
+		pkt_of(m)->family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	return m;
 }

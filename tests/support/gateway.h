@@ -33,8 +33,8 @@ uint8_t gateway_env_port(const struct gateway_env *env, const char *name);
 void gateway_env_receive(struct gateway_env *env, const char *port, const struct packet_spec *spec);
 /* The same for n frames in one burst, which become the gateway's. */
 void gateway_env_receive_frames(struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n);
-/* Put an Ethernet header to the port's MAC address in front of a packet. */
-void gateway_env_frame(const struct gateway_env *env, const char *port, struct rte_mbuf *m);
+/* The frame in which the packet arrives at the port, to be spoiled first. */
+struct rte_mbuf *gateway_env_frame_of(const struct gateway_env *env, const char *port, const struct packet_spec *spec);
 
 /* The next frame that the port sent, or NULL. The caller frees it. */
 struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port);
@@ -42,11 +42,20 @@ struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port);
 /* Drops of that reason so far, by workers and control. */
 uint64_t gateway_env_dropped(const struct gateway_env *env, enum drop_reason reason);
 
+/* What a peer sends that is not quite as it should be. */
+struct peer_esp {
+	const char *sa; /* the gateway's inbound SA */
+	struct packet_spec inner;
+	uint8_t next_header; /* 0: the right one */
+	uint8_t inner_version; /* of the inner header, 0: the right one */
+	uint8_t outer_ecn; /* set on the way */
+};
+
 /*
- * The packet inside an ESP tunnel packet as the peer of inbound SA `sa` would send it, with the Ethernet header
- * for `port`. The peer's sequence numbers go on from call to call.
+ * The packet inside an ESP tunnel packet, with the Ethernet header for `port`, as the SA's peer sends it. The
+ * peer's sequence numbers go on from call to call; gateway_env_peer gives the peer's own SA, to change that.
  */
-struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const char *sa,
-	const struct packet_spec *inner);
+struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const struct peer_esp *esp);
+struct sa *gateway_env_peer(struct gateway_env *env, const char *sa);
 
 #endif
