@@ -4,7 +4,9 @@
  *
  * Immutable: made and destroyed by the control thread as part of a snapshot, read by workers. It borrows SAs.
  * The definition of a match is selector_match; the classifier gives the same answer for every packet.
- * Limits: about 2^28 rules; an address range that is no prefix costs up to 62 (IPv4) or 254 (IPv6) rules.
+ * Limits: an address range that is no prefix counts as up to 62 (IPv4) or 254 (IPv6) prefixes, and there is
+ * room for 38 million pairs of a source and a destination prefix (IPv4), or 20 million (IPv6). Hundreds of
+ * policies that overlap at random take seconds and more to build.
  */
 #ifndef CULVERT_IPSEC_SPD_H
 #define CULVERT_IPSEC_SPD_H
@@ -31,7 +33,10 @@ struct spd_entry {
 	uint8_t action; /* enum policy_action */
 };
 
-/* Returns 0; -ENOMEM, or -E2BIG, with err set. `name` is unique in the process, at most 20 characters. */
+/*
+ * Returns 0; -ENOMEM, or -E2BIG, with err set. `name` is unique among the SPDs of the process (else -EEXIST),
+ * at most 20 characters. Building takes some 6 kB a rule for a while, outside of DPDK's memory.
+ */
 int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, int socket, struct spd **spd,
 	struct err *err);
 /* No worker may be looking up any more. */
