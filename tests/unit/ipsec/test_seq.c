@@ -1,0 +1,137 @@
+#include "ipsec/seq.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N_THREADS 2
+#define N_NUMBERS 2000000
+#define RUN_MAX   64
+
+START_TEST(the_first_number_is_one)
+{
+	struct seq seq;
+	uint64_t first;
+
+	seq_init(&seq, _i);
+
+	ck_assert_uint_eq(seq_reserve(&seq, 1, &first), 1);
+	ck_assert_uint_eq(first, 1);
+	ck_assert_uint_eq(seq_reserve(&seq, 64, &first), 64);
+	ck_assert_uint_eq(first, 2);
+	ck_assert_uint_eq(seq_reserve(&seq, 1, &first), 1);
+	ck_assert_uint_eq(first, 66);
+}
+END_TEST
+
+// ESP-6
+START_TEST(without_esn_the_last_number_is_2_to_the_32_less_one)
+{
+	struct seq seq;
+	uint64_t first;
+
+	seq_init(&seq, false);
+	atomic_store(&seq.next, UINT64_C(0xfffffffe));
+
+	ck_assert_uint_eq(seq_reserve(&seq, 5, &first), 2);
+	ck_assert_uint_eq(first, 0xfffffffe);
+	for (int i = 0; i < 1000; i++)
+		ck_assert_uint_eq(seq_reserve(&seq, 64, &first), 0);
+}
+END_TEST
+
+START_TEST(an_exhausted_counter_stands_still)
+{
+	struct seq seq;
+	uint64_t first;
+	uint64_t next;
+
+	seq_init(&seq, true);
+	atomic_store(&seq.next, SEQ_ESN_LAST);
+
+	ck_assert_uint_eq(seq_reserve(&seq, RUN_MAX, &first), 1);
+	ck_assert_uint_eq(first, SEQ_ESN_LAST);
+	next = atomic_load(&seq.next);
+	ck_assert_uint_eq(seq_reserve(&seq, RUN_MAX, &first), 0);
+	ck_assert_uint_eq(atomic_load(&seq.next), next);
+}
+END_TEST
+
+// ESP-7
+START_TEST(with_esn_the_numbers_go_on_past_2_to_the_32)
+{
+	struct seq seq;
+	uint64_t first;
+
+	seq_init(&seq, true);
+	atomic_store(&seq.next, UINT64_C(0xfffffffe));
+
+	ck_assert_uint_eq(seq_reserve(&seq, 5, &first), 5);
+	ck_assert_uint_eq(first, 0xfffffffe);
+	ck_assert_uint_eq(seq_reserve(&seq, 1, &first), 1);
+	ck_assert_uint_eq(first, UINT64_C(0x100000003));
+}
+END_TEST
+
+struct taker {
+	struct seq *seq;
+	uint64_t base;         /* number of seen[0] */
+	_Atomic uint8_t *seen; /* how often each number was given out */
+};
+
+/* Take runs of all lengths until there are no more. */
+static void *take_all(void *argument)
+{
+	struct taker *taker = argument;
+	uint32_t count = 1;
+	uint64_t first;
+	uint32_t got;
+
+	while ((got = seq_reserve(taker->seq, count, &first)) > 0) {
+		for (uint32_t i = 0; i < got; i++)
+			atomic_fetch_add(&taker->seen[first + i - taker->base], 1);
+		count = count % RUN_MAX + 1;
+	}
+	return NULL;
+}
+
+START_TEST(two_threads_take_each_number_once_up_to_the_last)
+{
+	pthread_t threads[N_THREADS];
+	struct seq seq;
+	struct taker taker = {.seq = &seq, .base = SEQ_LAST - N_NUMBERS + 1};
+
+	seq_init(&seq, false);
+	atomic_store(&seq.next, taker.base);
+	taker.seen = calloc(N_NUMBERS, sizeof(*taker.seen));
+	for (int i = 0; i < N_THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, take_all, &taker), 0);
+	for (int i = 0; i < N_THREADS; i++)
+		pthread_join(threads[i], NULL);
+
+	for (uint32_t i = 0; i < N_NUMBERS; i++)
+		ck_assert_msg(atomic_load(&taker.seen[i]) == 1, "number %u was given out %u times", i,
+			(unsigned)atomic_load(&taker.seen[i]));
+	free(taker.seen);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ipsec/seq");
+	TCase *tcase = tcase_create("seq");
+	SRunner *runner = srunner_create(suite);
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_loop_test(tcase, the_first_number_is_one, 0, 2);
+	tcase_add_test(tcase, without_esn_the_last_number_is_2_to_the_32_less_one);
+	tcase_add_test(tcase, an_exhausted_counter_stands_still);
+	tcase_add_test(tcase, with_esn_the_numbers_go_on_past_2_to_the_32);
+	tcase_add_test(tcase, two_threads_take_each_number_once_up_to_the_last);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
