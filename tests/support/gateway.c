@@ -50,30 +50,6 @@ void gateway_env_begin(struct gateway_env *env, const char *yaml)
 	ck_assert_int_eq(worker_begin(env->worker), 0);
 }
 
-void gateway_env_end(struct gateway_env *env)
-{
-	struct control *control = &env->control;
-	struct stats stats;
-
-	worker_end(env->worker);
-	workers_stop(control);
-	control_statistics(control, &stats);
-	ports_stop(&control->ports);
-	host_if_destroy(control);
-	for (size_t i = 0; i < RTE_DIM(env->peers); i++)
-		if (env->peers[i])
-			sa_destroy(env->peers[i]);
-	apply_destroy(control);
-	workers_destroy(control);
-	tables_destroy(control);
-	ports_close(&control->ports);
-	cryptodevs_close(&control->crypto);
-	gateway_fini(&env->gateway);
-	/* Frames came past rte_eth_rx_burst, so nobody counted them as received but gateway_env_receive_frames. */
-	ck_assert_msg(stats_balanced(&stats), "received=%lu generated=%lu sent=%lu dropped=%lu consumed=%lu held=%lu",
-		stats.rx_total, stats.generated, stats.tx_total, stats.drops_total, stats.consumed, stats.held);
-}
-
 uint8_t gateway_env_port(const struct gateway_env *env, const char *name)
 {
 	int port = gateway_find_port(&env->gateway, name);
@@ -172,4 +148,39 @@ struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port,
 	ethernet_prepend_one(m, &env->control.ports.ports[gateway_env_port(env, port)].mac, &from, 0,
 		pkt_of(m)->family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	return m;
+}
+
+/* Rings outlive their ports: what nobody has read would be in the next gateway's. */
+static void links_clear(struct gateway_env *env)
+{
+	struct rte_mbuf *m;
+
+	for (size_t i = 0; i < env->gateway.n_ports; i++)
+		while ((m = gateway_env_sent(env, env->gateway.ports[i].name)))
+			rte_pktmbuf_free(m);
+}
+
+void gateway_env_end(struct gateway_env *env)
+{
+	struct control *control = &env->control;
+	struct stats stats;
+
+	worker_end(env->worker);
+	workers_stop(control);
+	links_clear(env);
+	control_statistics(control, &stats);
+	ports_stop(&control->ports);
+	host_if_destroy(control);
+	for (size_t i = 0; i < RTE_DIM(env->peers); i++)
+		if (env->peers[i])
+			sa_destroy(env->peers[i]);
+	apply_destroy(control);
+	workers_destroy(control);
+	tables_destroy(control);
+	ports_close(&control->ports);
+	cryptodevs_close(&control->crypto);
+	gateway_fini(&env->gateway);
+	/* Frames came past rte_eth_rx_burst, so nobody counted them as received but gateway_env_receive_frames. */
+	ck_assert_msg(stats_balanced(&stats), "received=%lu generated=%lu sent=%lu dropped=%lu consumed=%lu held=%lu",
+		stats.rx_total, stats.generated, stats.tx_total, stats.drops_total, stats.consumed, stats.held);
 }

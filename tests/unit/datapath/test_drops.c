@@ -34,7 +34,6 @@ static void read_all(void)
 
 static void teardown(void)
 {
-	read_all();
 	gateway_env_end(&env);
 	eal_teardown();
 }
