@@ -10,6 +10,7 @@
 #include <rte_rcu_qsbr.h>
 
 #include <errno.h>
+#include <stdalign.h>
 #include <string.h>
 
 _Static_assert(BURST_MAX <= RTE_HASH_LOOKUP_BULK_MAX, "a burst is looked up in one call");
@@ -18,9 +19,9 @@ _Static_assert(sizeof(uintptr_t) >= RTE_ETHER_ADDR_LEN, "a MAC address fits into
 /* The smallest hash that rte_hash makes well; a smaller capacity is kept by counting. */
 #define HASH_ENTRIES_MIN 64
 
-/* An IPv4 address fills the first four bytes, the rest is zero. */
+/* An IPv4 address fills the first four bytes, the rest is zero. rte_jhash reads words. */
 struct neigh_key {
-	uint8_t port;
+	alignas(uint32_t) uint8_t port;
 	uint8_t family;
 	uint16_t zero;
 	uint8_t address[16];

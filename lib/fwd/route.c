@@ -134,6 +134,8 @@ static bool next_hop_equal(const struct next_hop *a, const struct next_hop *b)
 	return a->port == b->port && a->mtu_bytes == b->mtu_bytes && ip_addr_equal(&a->gateway, &b->gateway);
 }
 
+_Static_assert(sizeof(struct ip_addr) <= 5 * sizeof(uint32_t), "hop_index hashes all of it");
+
 /* Which next hops a table has already, while it is made: open addressing, at most half full. */
 struct hop_set {
 	uint32_t *slots; /* 1 + index into the table's next hops, 0: free */
@@ -152,8 +154,11 @@ static bool hop_set_init(struct hop_set *set, size_t hops_max)
 /* Index of the next hop, added if it is new; -E2BIG when there are too many. */
 static int32_t hop_index(struct route_table *table, const struct hop_set *set, const struct next_hop *via)
 {
-	uint32_t at = rte_jhash(&via->gateway, sizeof(via->gateway), via->port) & set->mask;
+	uint32_t words[5] = {0}; // rte_jhash_32b wants them aligned
+	uint32_t at;
 
+	memcpy(words, &via->gateway, sizeof(via->gateway));
+	at = rte_jhash_32b(words, RTE_DIM(words), via->port) & set->mask;
 	for (; set->slots[at]; at = (at + 1) & set->mask)
 		if (next_hop_equal(&table->hops[set->slots[at] - 1], via))
 			return (int32_t)set->slots[at] - 1;
