@@ -3,40 +3,21 @@
 
 #include "ipsec/crypto.h"
 
+#include "ipsec/crypto_scratch.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <stdalign.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <rte_cryptodev.h>
-#include <rte_errno.h>
 #include <rte_malloc.h>
 #include <rte_mempool.h>
 
-#include "ipsec/sa.h"
-
-#define GCM_NONCE_BYTES   12 /* salt and wire IV, RFC 4106 section 4 */
-#define GCM_AAD_BYTES     8  /* SPI and sequence number, RFC 4106 section 5 */
-#define GCM_AAD_ESN_BYTES 12 /* SPI and both halves of the sequence number */
-#define ESN_HIGH_BYTES    4  /* covered by the HMAC, never sent, RFC 4303 section 2.2.1 */
-#define OPS_CACHE         RTE_MEMPOOL_CACHE_MAX_SIZE
-#define WARM_UP_BYTES     64 /* a multiple of every algorithm's block */
-
-/* What the driver needs of one packet and the packet doesn't hold: in the op, or in the worker's arrays. */
-struct scratch {
-	uint8_t iv[16]; /* drivers read or write 16 bytes also for GCM's 12 */
-	uint8_t aad[16];
-	/*
-	 * HMAC: outbound as the driver computed it, inbound as the packet brought it. Not in the packet,
-	 * since with ESN the high half of the sequence number stands there while the driver works.
-	 */
-	uint8_t digest[ESP_ICV_BYTES_MAX];
-};
-
-#define SCRATCH_OFFSET (sizeof(struct rte_crypto_op) + sizeof(struct rte_crypto_sym_op))
-#define IV_OFFSET      (SCRATCH_OFFSET + offsetof(struct scratch, iv))
+#define ESN_HIGH_BYTES 4 /* covered by the HMAC, never sent, RFC 4303 section 2.2.1 */
+#define OPS_CACHE      RTE_MEMPOOL_CACHE_MAX_SIZE
+#define WARM_UP_BYTES  64 /* a multiple of every algorithm's block */
 
 struct batch {
 	uint16_t n;
@@ -65,180 +46,6 @@ struct crypto_worker {
 	struct sync_arrays sync;
 };
 
-/* Sessions. */
-
-struct xforms {
-	struct rte_crypto_sym_xform cipher;
-	struct rte_crypto_sym_xform auth;
-	struct rte_crypto_sym_xform *first;
-};
-
-static void aead_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
-{
-	const struct alg *alg = conf->alg;
-
-	*xform = (struct rte_crypto_sym_xform){
-		.type = RTE_CRYPTO_SYM_XFORM_AEAD,
-		.aead =
-			{
-				.op = conf->inbound ? RTE_CRYPTO_AEAD_OP_DECRYPT : RTE_CRYPTO_AEAD_OP_ENCRYPT,
-				.algo = RTE_CRYPTO_AEAD_AES_GCM,
-				.key = {.data = conf->key->bytes, .length = alg->cipher_key_bytes},
-				.iv = {.offset = IV_OFFSET, .length = GCM_NONCE_BYTES},
-				.digest_length = alg->icv_bytes,
-				.aad_length = conf->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES,
-			},
-	};
-}
-
-static void cipher_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
-{
-	*xform = (struct rte_crypto_sym_xform){
-		.type = RTE_CRYPTO_SYM_XFORM_CIPHER,
-		.cipher =
-			{
-				.op = conf->inbound ? RTE_CRYPTO_CIPHER_OP_DECRYPT
-						    : RTE_CRYPTO_CIPHER_OP_ENCRYPT,
-				.algo = RTE_CRYPTO_CIPHER_AES_CBC,
-				.key = {.data = conf->key->bytes, .length = conf->alg->cipher_key_bytes},
-				.iv = {.offset = IV_OFFSET, .length = conf->alg->iv_bytes},
-			},
-	};
-}
-
-static void auth_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
-{
-	const struct alg *alg = conf->alg;
-
-	/*
-	 * Inbound the driver compares the ICV, since those of ipsec-mb refuse to generate one before they
-	 * decrypt. Before DPDK 26.07 they do it with memcmp; its time differs by less than a nanosecond a
-	 * word, which nobody sees through a network and a burst of packets.
-	 */
-	*xform = (struct rte_crypto_sym_xform){
-		.type = RTE_CRYPTO_SYM_XFORM_AUTH,
-		.auth =
-			{
-				.op = conf->inbound ? RTE_CRYPTO_AUTH_OP_VERIFY : RTE_CRYPTO_AUTH_OP_GENERATE,
-				.algo = alg->auth == AUTH_HMAC_SHA2_256 ? RTE_CRYPTO_AUTH_SHA256_HMAC
-									: RTE_CRYPTO_AUTH_SHA512_HMAC,
-				.key = {.data = conf->key->bytes + alg->cipher_key_bytes + alg->salt_bytes,
-					.length = alg->auth_key_bytes},
-				.digest_length = alg->icv_bytes,
-			},
-	};
-}
-
-/* The driver's view of the algorithm. The keys stay where they are, in conf. */
-static void xforms_init(struct xforms *xforms, const struct crypto_session_conf *conf)
-{
-	if (alg_is_aead(conf->alg)) {
-		aead_xform_init(&xforms->cipher, conf);
-		xforms->first = &xforms->cipher;
-		return;
-	}
-	auth_xform_init(&xforms->auth, conf);
-	xforms->first = &xforms->auth;
-	if (conf->alg->cipher == CIPHER_NULL)
-		return;
-	cipher_xform_init(&xforms->cipher, conf);
-	/* RFC 4303 sections 3.3.2 and 3.4.4: the ICV is made over what was encrypted. */
-	xforms->first = conf->inbound ? &xforms->auth : &xforms->cipher;
-	xforms->first->next = conf->inbound ? &xforms->cipher : &xforms->auth;
-}
-
-static bool device_knows_xform(const struct crypto_device *device, const struct rte_crypto_sym_xform *xform)
-{
-	const struct rte_crypto_aead_xform *aead = &xform->aead;
-	const struct rte_crypto_cipher_xform *cipher = &xform->cipher;
-	const struct rte_crypto_auth_xform *auth = &xform->auth;
-	struct rte_cryptodev_sym_capability_idx index = {.type = xform->type};
-	const struct rte_cryptodev_symmetric_capability *capability;
-
-	if (xform->type == RTE_CRYPTO_SYM_XFORM_AEAD)
-		index.algo.aead = aead->algo;
-	else if (xform->type == RTE_CRYPTO_SYM_XFORM_CIPHER)
-		index.algo.cipher = cipher->algo;
-	else
-		index.algo.auth = auth->algo;
-	capability = rte_cryptodev_sym_capability_get(device->id, &index);
-	if (!capability)
-		return false;
-	if (xform->type == RTE_CRYPTO_SYM_XFORM_AEAD)
-		return rte_cryptodev_sym_capability_check_aead(capability, aead->key.length,
-			       aead->digest_length, aead->aad_length, aead->iv.length) == 0;
-	if (xform->type == RTE_CRYPTO_SYM_XFORM_CIPHER)
-		return rte_cryptodev_sym_capability_check_cipher(
-			       capability, cipher->key.length, cipher->iv.length) == 0;
-	return rte_cryptodev_sym_capability_check_auth(
-		       capability, auth->key.length, auth->digest_length, 0) == 0;
-}
-
-static bool device_knows(const struct crypto_device *device, const struct xforms *xforms)
-{
-	for (const struct rte_crypto_sym_xform *xform = xforms->first; xform; xform = xform->next)
-		if (!device_knows_xform(device, xform))
-			return false;
-	return true;
-}
-
-/* Returns 0, -ENOTSUP, or -ENOMEM. */
-static int device_session_create(const struct crypto *crypto, unsigned index,
-	const struct crypto_session_conf *conf, struct crypto_session *session)
-{
-	const struct crypto_device *device = &crypto->devices[index];
-	struct xforms xforms;
-	void *handle;
-
-	xforms_init(&xforms, conf);
-	if (!device_knows(device, &xforms))
-		return -ENOTSUP;
-	rte_errno = 0;
-	handle = rte_cryptodev_sym_session_create(device->id, xforms.first, device->sessions);
-	if (!handle)
-		return rte_errno == ENOMEM ? -ENOMEM : -ENOTSUP;
-	*session = (struct crypto_session){.handle = handle, .device = device->id, .queue = (uint8_t)index};
-	return 0;
-}
-
-int crypto_session_create(const struct crypto *crypto, const struct crypto_session_conf *conf,
-	struct crypto_session *session, struct err *err)
-{
-	for (unsigned i = 0; i < crypto->n_devices; i++) {
-		const struct crypto_device *device = &crypto->devices[i];
-		int ret;
-
-		if (crypto->way == CRYPTO_WAY_SYNC && !device->sync)
-			continue;
-		ret = device_session_create(crypto, i, conf, session);
-		if (ret == -ENOMEM)
-			return err_set(err, ENOMEM, "%s has no session left", device->name);
-		if (ret == 0) {
-			session->sync =
-				crypto->way == CRYPTO_WAY_SYNC ||
-				(crypto->way == CRYPTO_WAY_BEST && device->sync && alg_is_aead(conf->alg));
-			return 0;
-		}
-	}
-	return err_set(err, ENOTSUP, "no crypto device knows %s%s", conf->alg->name,
-		crypto->way == CRYPTO_WAY_SYNC ? " synchronously" : "");
-}
-
-void crypto_session_destroy(struct crypto_session *session)
-{
-	struct rte_mempool *pool = rte_mempool_from_obj(session->handle);
-
-	rte_cryptodev_sym_session_free(session->device, session->handle);
-	/*
-	 * Drivers of ipsec-mb leave the key schedule in the object. The pool's other users are on this thread
-	 * too, so the object is still free, and nothing is kept in a free one.
-	 */
-	explicit_bzero(session->handle, pool->elt_size);
-	*session = (struct crypto_session){0};
-}
-
-/* The worker. */
-
 static void sync_arrays_init(struct sync_arrays *sync)
 {
 	for (unsigned i = 0; i < BURST_MAX; i++) {
@@ -249,19 +56,21 @@ static void sync_arrays_init(struct sync_arrays *sync)
 }
 
 /* A session of the first algorithm that the device knows, for which any key will do. */
-static int warm_up_session_create(const struct crypto *crypto, unsigned index, struct crypto_session *session)
+static int warm_up_session_create(
+	const struct crypto_device *device, struct crypto_session *session, struct err *err)
 {
 	static const struct secret zeros = {.length_bytes = SECRET_BYTES_MAX};
+	struct crypto alone = {.devices = {*device}, .n_devices = 1, .way = CRYPTO_WAY_SYNC};
 	const struct alg *alg;
 	int ret = -ENOTSUP;
 
 	for (size_t i = 0; ret == -ENOTSUP && (alg = alg_at(i)) != NULL; i++) {
 		struct crypto_session_conf conf = {.alg = alg, .key = &zeros};
 
-		ret = device_session_create(crypto, index, &conf, session);
+		ret = crypto_session_create(&alone, &conf, session, err);
 	}
 	/* A device that knows nothing gets no packets. */
-	return ret == -ENOMEM ? ret : 0;
+	return ret == -ENOTSUP ? 0 : ret;
 }
 
 static int worker_parts_create(struct crypto_worker *worker, int socket, struct err *err)
@@ -269,16 +78,17 @@ static int worker_parts_create(struct crypto_worker *worker, int socket, struct 
 	const struct crypto *crypto = worker->crypto;
 	unsigned n_ops = RTE_MAX(crypto->n_devices, 1u) * CRYPTO_QUEUE_DEPTH + BURST_MAX;
 	char name[RTE_MEMPOOL_NAMESIZE];
+	int ret = 0;
 
 	snprintf(name, sizeof(name), "ops%" PRIxPTR, (uintptr_t)worker);
 	worker->ops = rte_crypto_op_pool_create(
 		name, RTE_CRYPTO_OP_TYPE_SYMMETRIC, n_ops, OPS_CACHE, sizeof(struct scratch), socket);
 	if (!worker->ops)
 		return err_set(err, ENOMEM, "no memory for %u crypto operations", n_ops);
-	for (unsigned i = 0; i < crypto->n_devices; i++)
-		if (crypto->devices[i].sync && warm_up_session_create(crypto, i, &worker->warm_up[i]) != 0)
-			return err_set(err, ENOMEM, "%s has no session left", crypto->devices[i].name);
-	return 0;
+	for (unsigned i = 0; ret == 0 && i < crypto->n_devices; i++)
+		if (crypto->devices[i].sync)
+			ret = warm_up_session_create(&crypto->devices[i], &worker->warm_up[i], err);
+	return ret;
 }
 
 int crypto_worker_create(const struct crypto *crypto, unsigned queue_pair, int socket,

@@ -1,0 +1,180 @@
+#include "ipsec/crypto_session.h"
+
+#include "ipsec/crypto_scratch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_cryptodev.h>
+#include <rte_errno.h>
+#include <rte_mempool.h>
+
+struct xforms {
+	struct rte_crypto_sym_xform cipher;
+	struct rte_crypto_sym_xform auth;
+	struct rte_crypto_sym_xform *first;
+};
+
+static void aead_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
+{
+	const struct alg *alg = conf->alg;
+
+	*xform = (struct rte_crypto_sym_xform){
+		.type = RTE_CRYPTO_SYM_XFORM_AEAD,
+		.aead =
+			{
+				.op = conf->inbound ? RTE_CRYPTO_AEAD_OP_DECRYPT : RTE_CRYPTO_AEAD_OP_ENCRYPT,
+				.algo = RTE_CRYPTO_AEAD_AES_GCM,
+				.key = {.data = conf->key->bytes, .length = alg->cipher_key_bytes},
+				.iv = {.offset = IV_OFFSET, .length = GCM_NONCE_BYTES},
+				.digest_length = alg->icv_bytes,
+				.aad_length = conf->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES,
+			},
+	};
+}
+
+static void cipher_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
+{
+	*xform = (struct rte_crypto_sym_xform){
+		.type = RTE_CRYPTO_SYM_XFORM_CIPHER,
+		.cipher =
+			{
+				.op = conf->inbound ? RTE_CRYPTO_CIPHER_OP_DECRYPT
+						    : RTE_CRYPTO_CIPHER_OP_ENCRYPT,
+				.algo = RTE_CRYPTO_CIPHER_AES_CBC,
+				.key = {.data = conf->key->bytes, .length = conf->alg->cipher_key_bytes},
+				.iv = {.offset = IV_OFFSET, .length = conf->alg->iv_bytes},
+			},
+	};
+}
+
+static void auth_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
+{
+	const struct alg *alg = conf->alg;
+
+	/*
+	 * Inbound the driver compares the ICV, since those of ipsec-mb refuse to generate one before they
+	 * decrypt. Before DPDK 26.07 they do it with memcmp; its time differs by less than a nanosecond a
+	 * word, which nobody sees through a network and a burst of packets.
+	 */
+	*xform = (struct rte_crypto_sym_xform){
+		.type = RTE_CRYPTO_SYM_XFORM_AUTH,
+		.auth =
+			{
+				.op = conf->inbound ? RTE_CRYPTO_AUTH_OP_VERIFY : RTE_CRYPTO_AUTH_OP_GENERATE,
+				.algo = alg->auth == AUTH_HMAC_SHA2_256 ? RTE_CRYPTO_AUTH_SHA256_HMAC
+									: RTE_CRYPTO_AUTH_SHA512_HMAC,
+				.key = {.data = conf->key->bytes + alg->cipher_key_bytes + alg->salt_bytes,
+					.length = alg->auth_key_bytes},
+				.digest_length = alg->icv_bytes,
+			},
+	};
+}
+
+/* The driver's view of the algorithm. The keys stay where they are, in conf. */
+static void xforms_init(struct xforms *xforms, const struct crypto_session_conf *conf)
+{
+	if (alg_is_aead(conf->alg)) {
+		aead_xform_init(&xforms->cipher, conf);
+		xforms->first = &xforms->cipher;
+		return;
+	}
+	auth_xform_init(&xforms->auth, conf);
+	xforms->first = &xforms->auth;
+	if (conf->alg->cipher == CIPHER_NULL)
+		return;
+	cipher_xform_init(&xforms->cipher, conf);
+	/* RFC 4303 sections 3.3.2 and 3.4.4: the ICV is made over what was encrypted. */
+	xforms->first = conf->inbound ? &xforms->auth : &xforms->cipher;
+	xforms->first->next = conf->inbound ? &xforms->cipher : &xforms->auth;
+}
+
+static bool device_knows_xform(const struct crypto_device *device, const struct rte_crypto_sym_xform *xform)
+{
+	const struct rte_crypto_aead_xform *aead = &xform->aead;
+	const struct rte_crypto_cipher_xform *cipher = &xform->cipher;
+	const struct rte_crypto_auth_xform *auth = &xform->auth;
+	struct rte_cryptodev_sym_capability_idx index = {.type = xform->type};
+	const struct rte_cryptodev_symmetric_capability *capability;
+
+	if (xform->type == RTE_CRYPTO_SYM_XFORM_AEAD)
+		index.algo.aead = aead->algo;
+	else if (xform->type == RTE_CRYPTO_SYM_XFORM_CIPHER)
+		index.algo.cipher = cipher->algo;
+	else
+		index.algo.auth = auth->algo;
+	capability = rte_cryptodev_sym_capability_get(device->id, &index);
+	if (!capability)
+		return false;
+	if (xform->type == RTE_CRYPTO_SYM_XFORM_AEAD)
+		return rte_cryptodev_sym_capability_check_aead(capability, aead->key.length,
+			       aead->digest_length, aead->aad_length, aead->iv.length) == 0;
+	if (xform->type == RTE_CRYPTO_SYM_XFORM_CIPHER)
+		return rte_cryptodev_sym_capability_check_cipher(
+			       capability, cipher->key.length, cipher->iv.length) == 0;
+	return rte_cryptodev_sym_capability_check_auth(
+		       capability, auth->key.length, auth->digest_length, 0) == 0;
+}
+
+static bool device_knows(const struct crypto_device *device, const struct xforms *xforms)
+{
+	for (const struct rte_crypto_sym_xform *xform = xforms->first; xform; xform = xform->next)
+		if (!device_knows_xform(device, xform))
+			return false;
+	return true;
+}
+
+/* Returns 0, -ENOTSUP, or -ENOMEM. */
+static int device_session_create(const struct crypto *crypto, unsigned index,
+	const struct crypto_session_conf *conf, struct crypto_session *session)
+{
+	const struct crypto_device *device = &crypto->devices[index];
+	struct xforms xforms;
+	void *handle;
+
+	xforms_init(&xforms, conf);
+	if (!device_knows(device, &xforms))
+		return -ENOTSUP;
+	rte_errno = 0;
+	handle = rte_cryptodev_sym_session_create(device->id, xforms.first, device->sessions);
+	if (!handle)
+		return rte_errno == ENOMEM ? -ENOMEM : -ENOTSUP;
+	*session = (struct crypto_session){.handle = handle, .device = device->id, .queue = (uint8_t)index};
+	return 0;
+}
+
+int crypto_session_create(const struct crypto *crypto, const struct crypto_session_conf *conf,
+	struct crypto_session *session, struct err *err)
+{
+	for (unsigned i = 0; i < crypto->n_devices; i++) {
+		const struct crypto_device *device = &crypto->devices[i];
+		int ret;
+
+		if (crypto->way == CRYPTO_WAY_SYNC && !device->sync)
+			continue;
+		ret = device_session_create(crypto, i, conf, session);
+		if (ret == -ENOMEM)
+			return err_set(err, ENOMEM, "%s has no session left", device->name);
+		if (ret == 0) {
+			session->sync =
+				crypto->way == CRYPTO_WAY_SYNC ||
+				(crypto->way == CRYPTO_WAY_BEST && device->sync && alg_is_aead(conf->alg));
+			return 0;
+		}
+	}
+	return err_set(err, ENOTSUP, "no crypto device knows %s%s", conf->alg->name,
+		crypto->way == CRYPTO_WAY_SYNC ? " synchronously" : "");
+}
+
+void crypto_session_destroy(struct crypto_session *session)
+{
+	struct rte_mempool *pool = rte_mempool_from_obj(session->handle);
+
+	rte_cryptodev_sym_session_free(session->device, session->handle);
+	/*
+	 * Drivers of ipsec-mb leave the key schedule in the object. The pool's other users are on this thread
+	 * too, so the object is still free, and nothing is kept in a free one.
+	 */
+	explicit_bzero(session->handle, pool->elt_size);
+	*session = (struct crypto_session){0};
+}
