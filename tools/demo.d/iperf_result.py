@@ -1,4 +1,7 @@
-"""Print the rate, and for UDP the loss, of an `iperf3 --json` result in one line."""
+"""Print the rate, and for UDP the loss, of an `iperf3 --json` result in one line.
+
+The second argument is how many datagrams found the receiver's socket full.
+"""
 import json
 import sys
 
@@ -10,4 +13,5 @@ if "sum_received" in end and "lost_packets" not in end.get("sum", {}):
 else:
     total = end["sum"]
     rate = total["bits_per_second"] * (1 - total["lost_percent"] / 100)
-    print(f"{rate / 1e6:.0f} Mbit/s, {total['lost_packets']} of {total['packets']} datagrams lost")
+    print(f"{rate / 1e6:.0f} Mbit/s, {total['lost_packets']} of {total['packets']} datagrams lost, "
+          f"{sys.argv[2]} at the receiver's full socket")
