@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/neigh_wire.h"
 #include "ipsec/sad.h"
 #include "model/name_index.h"
 
@@ -140,21 +141,12 @@ static int routes_build(const struct gateway *gateway, struct snapshot *snapshot
 	return ret;
 }
 
-/* RFC 4291 appendix A: the link-local address made of the MAC address. */
-static struct ip_addr link_local(const struct rte_ether_addr *mac)
-{
-	const uint8_t *m = mac->addr_bytes;
-	uint8_t bytes[16] = {0xfe, 0x80, [8] = m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
-
-	return ip_addr_from_bytes(IP_V6, bytes);
-}
-
 static int port_build(const struct port_conf *conf, const struct port *port, struct snapshot *snapshot,
 	struct err *err)
 {
 	uint8_t index = snapshot->n_ports++;
 	struct snapshot_port *out = &snapshot->ports[index];
-	struct ip_addr own = link_local(&port->mac);
+	struct ip_addr own = neigh_link_local(&port->mac);
 	bool added = local_addrs_add(&snapshot->local, &own);
 
 	*out = (struct snapshot_port){

@@ -1,6 +1,7 @@
 #include "control/host_if.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <rte_ring.h>
 
@@ -34,7 +35,7 @@ static int neighbours_add(struct control *control, struct err *err)
 		const struct neighbour_conf *conf = &gateway->neighbours[i];
 		struct rte_ether_addr mac;
 
-		rte_ether_addr_copy((const struct rte_ether_addr *)conf->mac.bytes, &mac);
+		memcpy(mac.addr_bytes, conf->mac.bytes, sizeof(mac.addr_bytes));
 		if (neigh_proto_add_static(control->neigh_proto, (uint8_t)gateway_find_port(gateway, conf->port),
 			    &conf->address, &mac) != 0)
 			return err_set(err, ENOSPC, "neighbours[%zu]: more than %d", i, NEIGH_STATIC_MAX);

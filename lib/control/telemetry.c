@@ -94,7 +94,7 @@ static int answer_workers(const struct control *control, const char *argument __
 	for (unsigned i = 0; i < control->n_workers; i++) {
 		const struct worker *w = control->workers[i];
 		struct rte_tel_data *dict = rte_tel_data_alloc();
-		char name[16];
+		char name[32];
 
 		if (!dict)
 			return -ENOMEM;
