@@ -393,6 +393,8 @@ static void overfill_burst(struct burst *burst, struct rte_mempool *pool, struct
 
 START_TEST(what_an_overfilled_queue_does_not_take_is_dropped)
 {
+	/* The ring of aesni_gcm would take more; that of aesni_mb is as deep as the bound, or one less. */
+	static const char *const algs[] = {"aes128gcm16", "aes128-sha256"};
 	struct rte_mempool *pool =
 		rte_pktmbuf_pool_create("overfill", N_OVERFILL, 0, sizeof(struct pkt), 512, SOCKET_ID_ANY);
 	struct sa *sa;
@@ -402,7 +404,7 @@ START_TEST(what_an_overfilled_queue_does_not_take_is_dropped)
 
 	ck_assert_ptr_nonnull(pool);
 	crypto_env_begin(&env, CRYPTO_WAY_ASYNC);
-	sa = sa_of(&env, &(struct sa_spec){0}, false);
+	sa = sa_of(&env, &(struct sa_spec){.alg = algs[_i]}, false);
 	for (int i = 0; i < N_OVERFILL; i += BURST_MAX) {
 		overfill_burst(&burst, pool, sa);
 		esp_out_prepare(&burst, &env.tally);
@@ -412,6 +414,7 @@ START_TEST(what_an_overfilled_queue_does_not_take_is_dropped)
 
 	full = env.drops.count[0][DROP_crypto_full];
 	ck_assert_uint_ge(full, 2 * BURST_MAX);
+	ck_assert_uint_le(full, 2 * BURST_MAX + _i);
 	ck_assert_uint_eq(sa->counters[0].drops[SA_DROP_crypto_full], full);
 	ck_assert_uint_eq(crypto_in_flight(env.worker) + full, N_OVERFILL);
 	while (crypto_in_flight(env.worker) > 0) {
@@ -443,7 +446,7 @@ int main(void)
 	tcase_add_test(tcase, an_algorithm_that_no_device_knows_makes_no_session);
 	tcase_add_test(tcase, an_empty_session_pool_is_an_error_and_sessions_come_back);
 	tcase_add_test(tcase, packets_in_flight_come_back_by_polling);
-	tcase_add_test(tcase, what_an_overfilled_queue_does_not_take_is_dropped);
+	tcase_add_loop_test(tcase, what_an_overfilled_queue_does_not_take_is_dropped, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);
 }

@@ -289,6 +289,24 @@ START_TEST(padding_and_next_header_are_checked)
 }
 END_TEST
 
+START_TEST(padding_does_not_reach_into_the_esp_header)
+{
+	struct sa_pair pair = sa_pair_create(&env, &(struct sa_spec){.alg = "null-sha256"});
+	uint8_t plain[32];
+
+	/* Without an IV the byte in front is the sequence number's lowest, 1: right for padding, but not
+	 * padding. */
+	for (unsigned i = 0; i < 30; i++)
+		plain[i] = (uint8_t)(i + 2);
+	plain[30] = 31;
+	plain[31] = 59;
+	ck_assert(!is_accepted(crafted(&pair, plain, sizeof(plain))));
+
+	ck_assert_uint_eq(dropped(DROP_in_sa_proto), 1);
+	sa_pair_destroy(&pair);
+}
+END_TEST
+
 START_TEST(the_longest_padding_is_accepted)
 {
 	struct sa_pair pair = pair_of(_i);
@@ -447,6 +465,7 @@ int main(void)
 	tcase_add_test(tcase, a_late_packet_and_number_zero_are_dropped_by_name);
 	tcase_add_test(tcase, a_packet_that_the_driver_failed_is_dropped_and_moves_no_window);
 	tcase_add_loop_test(tcase, padding_and_next_header_are_checked, 0, N_PAIRS);
+	tcase_add_test(tcase, padding_does_not_reach_into_the_esp_header);
 	tcase_add_loop_test(tcase, the_longest_padding_is_accepted, 0, N_PAIRS);
 	tcase_add_loop_test(tcase, a_dummy_packet_is_dropped_and_moves_the_window, 0, N_PAIRS);
 	tcase_add_loop_test(tcase, padding_behind_the_inner_packet_is_cut_off, 0, N_PAIRS);
