@@ -14,13 +14,14 @@ random_hex() { # bytes
 	od -An -v -tx1 -N "$1" /dev/urandom | tr -d ' \n'
 }
 
-keys_make() {
-	local way
+# culvertd refuses a key file that others may read.
+keys_make() (
+	umask 077
 	for way in a-to-b b-to-a; do
 		random_hex $gcm_bytes >"$work/$way-v4.key"
 		random_hex $cbc_bytes >"$work/$way-v6.key"
 	done
-}
+)
 
 # The first two CPUs that this process may use are the workers'; with one CPU it is both.
 cpus_choose() {

@@ -43,7 +43,6 @@ demo_begin() {
 	trap demo_end EXIT
 	trap 'failure=interrupted; exit 130' INT
 	trap 'failure=terminated; exit 143' TERM HUP
-	umask 077
 }
 
 # Run in the background, with its output in files: its process is in `started`.
