@@ -166,19 +166,42 @@ static bool frame_one(struct rte_mbuf *m, const struct rte_ether_addr *to, const
 	return true;
 }
 
-/* The neighbour of each packet: bit i of the result says whether data[i] is its MAC address. */
+/* Do two packets go to one router? (Those to hosts on the link are told apart by their destinations.) */
+static bool goes_with_one(struct rte_mbuf *m, struct rte_mbuf *other, const struct route_table *routes)
+{
+	uint32_t next_hop = pkt_of(m)->next_hop;
+
+	return next_hop == pkt_of(other)->next_hop &&
+	       route_next_hop(routes, next_hop)->gateway.family != IP_NONE;
+}
+
+/*
+ * The neighbour of each packet: bit i of the result says whether data[i] is its MAC address. A run of packets
+ * to one router is looked up once.
+ */
 static uint64_t lookup_burst(const struct burst *burst, const struct neigh_table *table,
 	const struct route_table *routes, void *data[BURST_MAX])
 {
 	struct neigh_key keys[BURST_MAX];
 	const void *key_pointers[BURST_MAX];
-	uint64_t found = 0;
+	void *key_data[BURST_MAX];
+	uint8_t key_of[BURST_MAX];
+	uint64_t keys_found = 0, found = 0;
+	uint16_t n_keys = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
-		keys[i] = target_key(burst->pkts[i], routes);
-		key_pointers[i] = &keys[i];
+		if (i == 0 || !goes_with_one(burst->pkts[i], burst->pkts[i - 1], routes)) {
+			keys[n_keys] = target_key(burst->pkts[i], routes);
+			key_pointers[n_keys] = &keys[n_keys];
+			n_keys++;
+		}
+		key_of[i] = (uint8_t)(n_keys - 1);
 	}
-	rte_hash_lookup_bulk_data(table->hash, key_pointers, burst->n, &found, data);
+	rte_hash_lookup_bulk_data(table->hash, key_pointers, n_keys, &keys_found, key_data);
+	for (uint16_t i = 0; i < burst->n; i++) {
+		data[i] = key_data[key_of[i]];
+		found |= (keys_found >> key_of[i] & 1) << i;
+	}
 	return found;
 }
 

@@ -25,9 +25,11 @@ static void ipv4_ttl_decrement(struct rte_ipv4_hdr *ip)
 {
 	const size_t at = offsetof(struct rte_ipv4_hdr, time_to_live); // with the protocol behind it
 	rte_be16_t before = ipv4_word(ip, at);
+	rte_be16_t after = before - RTE_BE16(1 << 8); // no borrow, since the TTL is not 0
 
-	ip->time_to_live--;
-	ip->hdr_checksum = checksum_update(ip->hdr_checksum, before, ipv4_word(ip, at));
+	// One store of both bytes: reading the word back after a store of one of them would stall.
+	memcpy((uint8_t *)ip + at, &after, sizeof(after));
+	ip->hdr_checksum = checksum_update(ip->hdr_checksum, before, after);
 }
 
 /* False if the packet may not go on. */

@@ -1,0 +1,186 @@
+#include "bench/frames.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_ether.h>
+#include <rte_mempool.h>
+#include <rte_random.h>
+#include <rte_udp.h>
+
+#include "base/array.h"
+#include "bench/site.h"
+#include "ipsec/esp_out.h"
+#include "ipsec/sa.h"
+#include "net/rewrite.h"
+
+#define PCAP_MAGIC        0xa1b2c3d4
+#define PCAP_SNAP_BYTES   65535
+#define PCAP_LINK_ETHER   1
+#define FRAME_SEED        1 /* each run has the same addresses */
+#define FRAME_SECOND_ADDR 1 /* the first and the last of a network are left out */
+
+struct pcap_header {
+	uint32_t magic;
+	uint16_t major;
+	uint16_t minor;
+	uint32_t zero[2];
+	uint32_t snap_bytes;
+	uint32_t link;
+};
+
+struct pcap_record {
+	uint32_t seconds;
+	uint32_t microseconds;
+	uint32_t kept_bytes;
+	uint32_t bytes;
+};
+
+/* What the peers need to send: their ends of the tunnels. */
+struct peers {
+	struct crypto_worker *worker;
+	struct drops drops;
+	struct sa_tally tally;
+	struct sa **sas; /* one for each tunnel */
+	uint32_t n_sas;
+};
+
+static int peers_init(struct peers *peers, const struct frames *frames, const struct gateway *gateway,
+	const struct crypto *crypto, struct err *err)
+{
+	int ret = crypto_worker_create(crypto, 0, SOCKET_ID_ANY, &peers->worker, err);
+
+	if (ret == 0 && crypto_worker_warm_up(peers->worker) != 0)
+		ret = err_set(err, EIO, "the crypto device does not start");
+	peers->tally = (struct sa_tally){.drops = &peers->drops};
+	peers->sas = xcalloc(frames->n_tunnels, sizeof(peers->sas[0]));
+	for (uint32_t i = 0; ret == 0 && i < RTE_MIN(frames->n_tunnels, (uint32_t)FRAMES_COUNT); i++) {
+		/* Tunnel i has the SAs 2 i, outbound, and 2 i + 1, inbound. */
+		struct sa_params params = {
+			.conf = &gateway->sas[2 * i + 1], .n_workers = 1, .socket = SOCKET_ID_ANY};
+
+		ret = sa_create(&params, crypto, &peers->sas[i], err);
+		peers->n_sas += ret == 0;
+	}
+	return ret;
+}
+
+static void peers_fini(struct peers *peers)
+{
+	while (peers->n_sas > 0)
+		sa_destroy(peers->sas[--peers->n_sas]);
+	free(peers->sas);
+	if (peers->worker)
+		crypto_worker_destroy(peers->worker);
+}
+
+static rte_be32_t random_address(uint32_t first, uint32_t count)
+{
+	return rte_cpu_to_be_32(first + FRAME_SECOND_ADDR + (uint32_t)rte_rand_max(count - 2));
+}
+
+/* Append the inner packet to the empty mbuf, described as parse_burst does. */
+static void inner_append(struct rte_mbuf *m, const struct frames *frames, uint32_t tunnel)
+{
+	uint8_t *packet = (uint8_t *)rte_pktmbuf_append(m, frames->inner_bytes);
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)packet;
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
+	rte_be32_t here = random_address(SITE_LOCAL_NETWORK, UINT16_MAX + 1);
+	rte_be32_t there = random_address(site_remote_network(tunnel), SITE_REMOTE_ADDRESSES);
+
+	for (uint16_t i = 0; i < frames->inner_bytes; i++)
+		packet[i] = (uint8_t)rte_rand();
+	*ip = (struct rte_ipv4_hdr){
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = rte_cpu_to_be_16(frames->inner_bytes),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_UDP,
+		.src_addr = frames->inbound ? there : here,
+		.dst_addr = frames->inbound ? here : there,
+	};
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(frames->inner_bytes - sizeof(*ip)));
+	udp->dgram_cksum = 0;
+	*pkt_of(m) = (struct pkt){
+		.family = IP_V4, .protocol = IPPROTO_UDP, .l4 = sizeof(*ip), .ip_len = frames->inner_bytes};
+}
+
+/* Put the packet into its tunnel, as the peer does. False if that fails, and the packet is gone. */
+static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t tunnel)
+{
+	struct burst burst = {.n = 1, .pkts = {m}};
+
+	pkt_of(m)->sa = peers->sas[tunnel];
+	esp_out_prepare(&burst, &peers->tally);
+	crypto_run(peers->worker, &burst, &peers->tally);
+	while (burst.n == 0 && crypto_in_flight(peers->worker) > 0)
+		crypto_poll(peers->worker, &burst);
+	esp_out_finish(&burst, &peers->tally);
+	return burst.n == 1;
+}
+
+static int frame_write(FILE *out, struct rte_mbuf *m)
+{
+	const struct rte_ether_addr to = SITE_SOURCE_MAC;
+	const struct rte_ether_addr from = {{0x02, 0x00, 0x5e, 0x00, 0x00, 0x01}};
+	struct pcap_record record;
+
+	ethernet_prepend_one(m, &to, &from, 0, RTE_ETHER_TYPE_IPV4);
+	record = (struct pcap_record){.kept_bytes = m->data_len, .bytes = m->data_len};
+	fwrite(&record, sizeof(record), 1, out);
+	fwrite(rte_pktmbuf_mtod(m, void *), m->data_len, 1, out);
+	return ferror(out) ? -EIO : 0;
+}
+
+static int frames_write_all(
+	FILE *out, const struct frames *frames, struct peers *peers, struct rte_mempool *pool)
+{
+	const struct pcap_header header = {.magic = PCAP_MAGIC,
+		.major = 2,
+		.minor = 4,
+		.snap_bytes = PCAP_SNAP_BYTES,
+		.link = PCAP_LINK_ETHER};
+	int ret = 0;
+
+	rte_srand(FRAME_SEED);
+	fwrite(&header, sizeof(header), 1, out);
+	for (uint32_t i = 0; ret == 0 && i < FRAMES_COUNT; i++) {
+		uint32_t tunnel = i % frames->n_tunnels;
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+		if (!m)
+			return -ENOMEM;
+		inner_append(m, frames, tunnel);
+		if (frames->inbound && !tunnel_enter(peers, m, tunnel))
+			return -EIO;
+		ret = frame_write(out, m);
+		rte_pktmbuf_free(m);
+	}
+	return ret;
+}
+
+int frames_write(const struct frames *frames, const struct gateway *gateway, const struct crypto *crypto,
+	struct err *err)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(
+		"frames", 63, 0, sizeof(struct pkt), RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	FILE *out = fopen(frames->path, "w");
+	struct peers peers = {0};
+	int ret = 0;
+
+	if (frames->inbound)
+		ret = peers_init(&peers, frames, gateway, crypto, err);
+	if (ret == 0) {
+		ret = out && pool ? frames_write_all(out, frames, &peers, pool) : -EIO;
+		if (out && fclose(out) != 0)
+			ret = -EIO;
+		if (ret != 0)
+			err_set(err, -ret, "%s can't be written: %s", frames->path, strerror(-ret));
+	}
+	peers_fini(&peers);
+	rte_mempool_free(pool);
+	return ret;
+}

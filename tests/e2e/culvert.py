@@ -1,0 +1,457 @@
+"""Run the real culvertd on capture files, and look at what comes out.
+
+A Site is one gateway between its network (port lan, protected) and the Internet (port wan, unprotected). A test
+changes its configuration, adds tunnels, and calls run() with packets for each port. Both ports are DPDK's net_pcap,
+so neither privileges nor a network are needed, and nothing depends on time. A Peer is scapy in the place of the
+gateway at a tunnel's far end; it shares no code with culvert.
+
+Every run must end well: exit code 0, each packet accounted for, no key in what the daemon says.
+"""
+import hashlib
+import hmac
+import ipaddress
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+import weakref
+
+from scapy.layers.inet import ICMP, IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.ipsec import ESP, SecurityAssociation, _ESPPlain
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.packet import Packet, Raw
+from scapy.utils import RawPcapReader
+
+CULVERTD = os.environ.get("CULVERTD", "culvertd")
+CPUS = sorted(os.sched_getaffinity(0))
+RUN_SECONDS_MAX = 60
+HOST_MAC = "02:00:00:00:01:10"    # of the host on the lan
+ROUTER_MAC = "02:00:00:00:01:fe"  # of the router on the wan
+PORTS = ("lan", "wan")
+
+# culvert's name: scapy's cipher, bytes of its key with the salt, scapy's integrity algorithm, bytes of its key.
+ALGORITHMS = {
+    "aes128gcm16": ("AES-GCM", 20, None, 0),
+    "aes256gcm16": ("AES-GCM", 36, None, 0),
+    "aes128-sha256": ("AES-CBC", 16, "SHA2-256-128", 32),
+    "aes256-sha256": ("AES-CBC", 32, "SHA2-256-128", 32),
+    "aes256-sha512": ("AES-CBC", 32, "SHA2-512-256", 64),
+    "null-sha256": ("NULL", 0, "SHA2-256-128", 32),
+}
+
+
+class Place:
+    """The addresses of one site; each by IP version."""
+
+    def __init__(self, number, wan4, wan6):
+        self.net = {4: f"10.{number}.0.0/16", 6: f"fd00:{number}::/32"}
+        self.lan = {4: f"10.{number}.0.1", 6: f"fd00:{number}::1"}
+        self.host = {4: f"10.{number}.0.10", 6: f"fd00:{number}::10"}
+        self.wan = {4: f"{wan4}.1", 6: f"{wan6}::1"}
+        self.router = {4: f"{wan4}.254", 6: f"{wan6}::fe"}
+        self.number = number
+
+
+A = Place(1, "192.0.2", "2001:db8:a")
+B = Place(2, "198.51.100", "2001:db8:b")
+
+
+def version_of(address):
+    return ipaddress.ip_address(address).version
+
+
+def ip(source, destination, **fields):
+    """An IP header of the version that the addresses have."""
+    return (IP if version_of(source) == 4 else IPv6)(src=source, dst=destination, **fields)
+
+
+def udp(source, destination, payload=b"payload", sport=1000, dport=2000, **fields):
+    """A UDP packet, built, so that it can be compared as bytes."""
+    return built(ip(source, destination, **fields) / UDP(sport=sport, dport=dport) / Raw(payload))
+
+
+def built(packet):
+    return packet.__class__(bytes(packet))
+
+
+def routed(packet, hops=1):
+    """The packet as so many routers leave it."""
+    packet = packet.copy()
+    if isinstance(packet, IP):
+        packet.ttl -= hops
+        del packet.chksum
+    else:
+        packet.hlim -= hops
+    return built(packet)
+
+
+def key_bytes(label, length):
+    """Keying material, another for each label."""
+    return hashlib.shake_256(label.encode()).digest(length)
+
+
+class Peer:
+    """The far end of a tunnel, played by scapy: it opens what culvert sends and seals what culvert shall receive."""
+
+    def __init__(self, esp, ours, theirs, spi_to, spi_from, key_to, key_from, esn=False):
+        cipher, key_length, auth, _ = ALGORITHMS[esp]
+        header = IP if version_of(ours) == 4 else IPv6
+        self.esn, self.auth_name = esn, auth
+
+        def association(spi, key, source, destination):
+            return SecurityAssociation(ESP, spi=spi, crypt_algo=cipher, crypt_key=key[:key_length],
+                auth_algo=auth, auth_key=key[key_length:] if auth else None,
+                tunnel_header=header(src=source, dst=destination), esn_en=esn, esn=0)
+
+        self.to_culvert = association(spi_to, key_to, theirs, ours)
+        self.from_culvert = association(spi_from, key_from, ours, theirs)
+
+    def seal(self, packet, seq=None, high=0, **outer):
+        """The packet in ESP from the peer. `high` is the upper half of an extended sequence number, and `outer`
+        changes fields of the tunnel's header."""
+        sa = self.to_culvert
+        plain = sa.tunnel_header
+        if outer:
+            sa.tunnel_header = plain.copy()
+            for field, value in outer.items():
+                setattr(sa.tunnel_header, field, value)
+        sealed = sa.encrypt(packet, seq_num=seq, esn=high)
+        sa.tunnel_header = plain
+        return built(self._sign_esn(sealed, high))
+
+    def seal_payload(self, payload, next_header, seq=1, padding=None):
+        """ESP of any payload, with any next header and padding."""
+        sa = self.to_culvert
+        esp = _ESPPlain(spi=sa.spi, seq=seq, iv=sa.crypt_algo.generate_iv(), data=payload, nh=next_header)
+        esp = sa.crypt_algo.pad(esp)
+        if padding is not None:
+            esp.padding, esp.padlen = padding
+        esp = sa.auth_algo.sign(sa.crypt_algo.encrypt(sa, esp, sa.crypt_key), sa.auth_key)
+        return built(sa.tunnel_header / esp)
+
+    def open(self, packet, high=0):
+        """The inner packet; raises IPSecIntegrityError."""
+        sa = self.from_culvert
+        if not (self.esn and self.auth_name):
+            return sa.decrypt(packet.copy(), esn=high)
+        assert bytes(self._sign_esn(packet, high, sa)) == bytes(packet), "the ICV is wrong"
+        return sa.decrypt(packet.copy(), verify=False)
+
+    def _sign_esn(self, packet, high, sa=None):
+        """scapy leaves the upper half of the sequence number out of an ICV of its own (RFC 4303 section 3.3.2.1
+        appends it); so that ICV is made here."""
+        sa = sa or self.to_culvert
+        if not (self.esn and self.auth_name):
+            return packet
+        esp = bytes(packet[ESP])[:-sa.auth_algo.icv_size]
+        digest = "sha256" if "256-128" in self.auth_name else "sha512"
+        icv = hmac.new(sa.auth_key, esp + struct.pack("!I", high), digest).digest()
+        return packet.__class__(bytes(packet)[:-sa.auth_algo.icv_size] + icv[:sa.auth_algo.icv_size])
+
+
+class SaCounters:
+    def __init__(self, packets, size, drops):
+        self.packets, self.bytes, self.drops = packets, size, drops
+
+
+def is_balanced(total):
+    """Is every packet that came, or was made here, accounted for?"""
+    return (total["received"] + total["generated"]
+        == total["sent"] + total["dropped"] + total["consumed"] + total["held"])
+
+
+class Statistics:
+    """The table that culvertd prints, the last one in the text."""
+
+    def __init__(self, text):
+        self.ports, self.drops, self.sas, self.total = {}, {}, {}, {}
+        section = None
+        for line in text.splitlines():
+            words = line.split()
+            if re.match(r"port +rx packets", line):
+                self.__init__("")
+                section = "port"
+            elif re.match(r"drop +packets +cause", line) or re.match(r"sa +spi +dir", line):
+                section = words[0]
+            elif line.startswith("total: "):
+                self.total = {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", line)}
+                section = None
+            elif section == "port":
+                self.ports[words[0]] = [int(word) for word in words[1:]]
+            elif section == "drop":
+                self.drops[words[0]] = int(words[1])
+            elif section == "sa" and not line.startswith("..."):
+                drops = {key: int(value) for key, value in (word.split("=") for word in words[5:])}
+                self.sas[words[0]] = SaCounters(int(words[3]), int(words[4]), drops)
+
+    def check_balance(self):
+        t = self.total
+        assert t, "no statistics were printed"
+        assert is_balanced(t), f"not every packet is accounted for: {t}"
+        assert sum(self.drops.values()) == t["dropped"], f"{self.drops} do not add up to {t['dropped']}"
+
+
+def is_link_talk(frame):
+    """ARP and neighbour discovery: what the gateway says to its links by itself."""
+    if frame.haslayer(ARP):
+        return True
+    return frame.haslayer(IPv6) and frame[IPv6].nh == 58 and 133 <= bytes(frame[IPv6].payload)[0] <= 137
+
+
+class Run:
+    """What came of one run: packets out of each port (lan, wan: from the IP header on), all frames, statistics."""
+
+    def __init__(self, stdout, stderr, frames):
+        self.stdout, self.stderr = stdout, stderr
+        self.frames = {port: [Ether(frame) for frame in frames[port]] for port in frames}
+        statistics = Statistics(stdout)
+        self.statistics = statistics
+        self.total, self.drops, self.sas = statistics.total, statistics.drops, statistics.sas
+        self.lan, self.wan = (self.packets(port) for port in PORTS)
+
+    def packets(self, port):
+        found = []
+        for frame in self.frames[port]:
+            if not is_link_talk(frame):
+                found.append(frame[Dot1Q].payload if frame.haslayer(Dot1Q) else frame.payload)
+        return found
+
+
+def pcap_write(path, frames):
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+        for frame in frames:
+            file.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+
+
+def pcap_read(path):
+    if not os.path.exists(path):
+        return []
+    reader = RawPcapReader(path)
+    frames = [data for data, _ in reader]
+    reader.close()
+    return frames
+
+
+def yaml_text(conf):
+    """Sections in block style, and what is in them in flow style, which is JSON's."""
+    lines = []
+    for section, content in conf.items():
+        if not content:
+            continue
+        lines.append(f"{section}:")
+        if isinstance(content, dict):
+            lines += [f"  {key}: {json.dumps(value)}" for key, value in content.items()]
+        else:
+            lines += [f"  - {json.dumps(item)}" for item in content]
+    return "\n".join(lines) + "\n"
+
+
+class Daemon:
+    """A culvertd that runs until it is stopped."""
+
+    def __init__(self, arguments, directory):
+        self.directory = directory
+        self._out = tempfile.TemporaryFile("w+")
+        self._err = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([CULVERTD, *arguments], stdout=self._out, stderr=self._err,
+            stdin=subprocess.DEVNULL)
+        self._finalizer = weakref.finalize(self, Daemon._end, self.process)
+
+    @staticmethod
+    def _end(process):
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+    def stdout(self):
+        return self._read(self._out)
+
+    def stderr(self):
+        return self._read(self._err)
+
+    @staticmethod
+    def _read(file):
+        # By position: the daemon writes through the same open file.
+        return os.pread(file.fileno(), 1 << 24, 0).decode()
+
+    def wait_until(self, condition, what, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, f"culvertd ended before {what()}:\n{self.stderr()}"
+            assert time.monotonic() < deadline, f"not in {seconds} s: {what()}\n{self.stderr()}"
+            time.sleep(0.02)
+        return self
+
+    def wait_ready(self):
+        return self.wait_until(lambda: "forwarding" in self.stderr(), lambda: "it forwards")
+
+    def wait_settled(self, n_packets):
+        """Until so many packets were received and each is accounted for, twice in the same way."""
+        totals = [None]
+
+        def is_settled():
+            before, totals[0] = totals[0], self.telemetry("/culvert/totals")
+            return totals[0] == before and before["received"] == n_packets and is_balanced(before)
+
+        self.wait_ready()
+        return self.wait_until(is_settled, lambda: f"{n_packets} packets are dealt with: {totals}")
+
+    def wait(self, seconds=RUN_SECONDS_MAX):
+        """Its exit code."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._end(self.process)
+            raise AssertionError(f"culvertd did not end in {seconds} s:\n{self.stderr()}") from None
+
+    def signal(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def telemetry_text(self, command):
+        """What the telemetry socket answers, as text."""
+        path = os.path.join(self.directory, "run", "dpdk", "culvert", "dpdk_telemetry.v2")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.settimeout(10)
+            client.connect(path)
+            limit = json.loads(client.recv(1024))["max_output_len"]
+            client.send(command.encode())
+            return client.recv(limit).decode()
+
+    def telemetry(self, command):
+        return json.loads(self.telemetry_text(command))[command.split(",")[0]]
+
+
+class Site:
+    """A gateway's configuration, and runs of it."""
+
+    def __init__(self, here=A, there=B, queues=1, tx_queues=None, mtu=1500):
+        self.here, self.there = here, there
+        self.queues, self.tx_queues = queues, tx_queues or queues
+        self.keys = []
+        self.directory = tempfile.mkdtemp(prefix="culvert-e2e-")
+        weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
+        self.conf = {
+            "control": {"directory": self.path("run")},
+            "memory": {"hugepages": False},
+            # Suites that run at the same time take different CPUs.
+            "workers": {"lcores": [CPUS[os.getpid() % len(CPUS)]], "idle_sleep_us": 50},
+            "ports": {
+                "lan": self._port("lan", "protected", [f"{here.lan[4]}/24", f"{here.lan[6]}/64"], mtu),
+                "wan": self._port("wan", "unprotected", [f"{here.wan[4]}/24", f"{here.wan[6]}/64"], mtu),
+            },
+            "routes": [{"to": "0.0.0.0/0", "via": here.router[4]}, {"to": "::/0", "via": here.router[6]}],
+            "neighbours": [
+                *({"port": "lan", "address": here.host[v], "mac": HOST_MAC} for v in (4, 6)),
+                *({"port": "wan", "address": here.router[v], "mac": ROUTER_MAC} for v in (4, 6)),
+            ],
+            "sas": {},
+            "policies": [],
+        }
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def _files(self, port, way):
+        count = self.queues if way == "rx" else self.tx_queues
+        return [self.path(f"{port}-{way}{queue}.pcap") for queue in range(count)]
+
+    def _port(self, name, side, addresses, mtu):
+        files = "".join(f",{way}_pcap={path}" for way in ("rx", "tx") for path in self._files(name, way))
+        return {"device": f"net_pcap{PORTS.index(name)}{files}", "side": side, "addresses": addresses, "mtu": mtu}
+
+    def mac(self, port):
+        """net_pcap's own: 02, `pcap`, the number of the device."""
+        return f"02:70:63:61:70:{PORTS.index(port):02x}"
+
+    def policy(self, direction, action, **selector):
+        """Append a policy; the first match wins. The far site's addresses are the default."""
+        number = len(self.conf["policies"])
+        self.conf["policies"].append({"name": f"p{number}", "direction": direction, "action": action, **selector})
+
+    def tunnel(self, name="t", esp="aes128gcm16", outer=4, inner=4, spi=0x1001, here=None, there=None, policies=True,
+            peer_address=None, replay_window=None, **options):
+        """Add SAs NAME-out and NAME-in with their policies. From site A to B the SPI is `spi`, back it is 0x1000
+        more. Returns the Peer for the far end."""
+        here = here or self.here.net[inner]
+        there = there or self.there.net[inner]
+        ours, theirs = self.here.wan[outer], peer_address or self.there.wan[outer]
+        spis = {A.number: spi, B.number: spi + 0x1000}
+        length = ALGORITHMS[esp][1] + ALGORITHMS[esp][3]
+        key_out, key_in = (key_bytes(f"{name} from {place.number}", length) for place in (self.here, self.there))
+        self.keys += [key_out, key_in]
+        spi_out, spi_in = spis[self.here.number], spis[self.there.number]
+        window = {} if replay_window is None else {"replay_window": replay_window}
+        self.conf["sas"][f"{name}-out"] = {"spi": spi_out, "source": ours, "destination": theirs, "esp": esp,
+            "key": "0x" + key_out.hex(), **options}
+        self.conf["sas"][f"{name}-in"] = {"spi": spi_in, "source": theirs, "destination": ours, "esp": esp,
+            "key": "0x" + key_in.hex(), **window, **options}
+        if policies:
+            self.policy("out", "protect", source=here, destination=there, sas=[f"{name}-out"])
+            self.policy("in", "protect", source=there, destination=here, sas=[f"{name}-in"])
+        return Peer(esp, ours, theirs, spi_in, spi_out, key_in, key_out, esn=options.get("esn", False))
+
+    def frame(self, port, packet):
+        """The packet in a frame for the port; bytes and Ethernet frames are left as they are."""
+        if isinstance(packet, bytes):
+            return packet
+        if isinstance(packet, Ether):
+            return bytes(packet)
+        assert isinstance(packet, Packet)
+        vlan = self.conf["ports"][port].get("vlan")
+        source = HOST_MAC if port == "lan" else ROUTER_MAC
+        kind = 0x0800 if isinstance(packet, IP) else 0x86dd
+        ether = Ether(src=source, dst=self.mac(port), type=0x8100 if vlan else kind)
+        return bytes(ether / Dot1Q(vlan=vlan, type=kind) / packet if vlan else ether / packet)
+
+    def write(self, lan=(), wan=()):
+        """Write the configuration and what the ports will receive, spread over the queues; returns the number of
+        packets."""
+        with open(self.path("site.yaml"), "w") as file:
+            file.write(yaml_text(self.conf))
+        for port, packets in (("lan", lan), ("wan", wan)):
+            frames = [self.frame(port, packet) for packet in packets]
+            for queue, path in enumerate(self._files(port, "rx")):
+                pcap_write(path, frames[queue::self.queues])
+        return len(lan) + len(wan)
+
+    def start(self, lan=(), wan=(), arguments=()):
+        self.write(lan, wan)
+        return Daemon(["--config", self.path("site.yaml"), *arguments], self.directory)
+
+    def run(self, lan=(), wan=(), idle_seconds=None):
+        """Run the gateway until it is done with these packets, or until nothing has come for so many seconds."""
+        lan, wan = list(lan), list(wan)
+        if idle_seconds is None:
+            daemon = self.start(lan, wan).wait_settled(len(lan) + len(wan))
+            daemon.signal()
+        else:
+            daemon = self.start(lan, wan, ["--until-idle", str(idle_seconds)])
+        return self.result(daemon, len(lan) + len(wan))
+
+    def result(self, daemon, n_packets):
+        """What the daemon, once it has ended, did with so many packets; checks what is true of every run."""
+        code = daemon.wait()
+        stdout, stderr = daemon.stdout(), daemon.stderr()
+        assert code == 0, f"culvertd's exit code is {code}:\n{stderr}"
+        frames = {port: [frame for path in self._files(port, "tx") for frame in pcap_read(path)] for port in PORTS}
+        run = Run(stdout, stderr, frames)
+        run.statistics.check_balance()
+        for port in PORTS:
+            assert f"port={port} " in stderr and f"mac={self.mac(port)} " in stderr, f"no port {port} in:\n{stderr}"
+        assert run.total["received"] == n_packets, f"{n_packets} packets were sent, but: {run.total}"
+        assert run.total["sent"] == sum(map(len, frames.values())), f"{run.total}, but the captures hold other counts"
+        self.check_no_key(stdout + stderr)
+        return run
+
+    def check_no_key(self, text):
+        # ALG-13
+        for key in self.keys:
+            assert key.hex()[:8] not in text.lower(), "key bytes are in what culvertd said"

@@ -1,0 +1,247 @@
+"""What a tunnel does to packets, and what it must leave alone."""
+import unittest
+
+from scapy.layers.inet import ICMP, IP, IPOption_Router_Alert, TCP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, PadN, RouterAlert
+from scapy.layers.ipsec import ESP
+from scapy.layers.l2 import Dot1Q, Ether
+from scapy.packet import Raw
+
+from culvert import A, B, Site, built, ip, routed, udp
+
+
+def both_gateways(packets, **tunnel):
+    """Carry packets from a host at site A to site B, by a gateway at each; the runs of both."""
+    sites = Site(A, B), Site(B, A)
+    for site in sites:
+        site.tunnel(**tunnel)
+    sent = sites[0].run(lan=packets)
+    return sent, sites[1].run(wan=sent.wan)
+
+
+class RoundTrip(unittest.TestCase):
+    def test_two_gateways_carry_a_packet_from_lan_to_lan(self):
+        packet = udp(A.host[4], B.host[4])
+
+        sent, received = both_gateways([packet])
+
+        self.assertEqual([p.proto for p in sent.wan], [50])
+        self.assertNotIn(b"payload", bytes(sent.wan[0]))
+        self.assertEqual([bytes(p) for p in received.lan], [bytes(routed(packet, 2))])
+
+    def test_payloads_of_every_size_survive(self):
+        # ESP-1: every alignment of the padding, up to nearly the link's MTU.
+        for esp in ("aes128gcm16", "aes256-sha512"):
+            packets = [udp(A.host[4], B.host[4], bytes(i & 255 for i in range(size))) for size in range(1, 1377)]
+
+            _, received = both_gateways(packets, esp=esp)
+
+            self.assertEqual([bytes(p) for p in received.lan], [bytes(routed(p, 2)) for p in packets])
+
+    def test_an_ipv6_packet_crosses_an_ipv4_tunnel(self):
+        # TUN-1
+        packet = built(ip(A.host[6], B.host[6]) / TCP(dport=443, seq=7) / b"over four")
+
+        sent, received = both_gateways([packet], inner=6, outer=4)
+
+        self.assertIsInstance(sent.wan[0], IP)
+        self.assertEqual([bytes(p) for p in received.lan], [bytes(routed(packet, 2))])
+
+    def test_frames_reach_the_next_hops_that_were_configured(self):
+        sent, received = both_gateways([udp(A.host[4], B.host[4])])
+
+        frame = next(f for f in sent.frames["wan"] if f.haslayer(ESP))
+        self.assertEqual((frame.src, frame.dst), ("02:70:63:61:70:01", "02:00:00:00:01:fe"))
+        frame = next(f for f in received.frames["lan"] if f.haslayer(UDP))
+        self.assertEqual((frame.src, frame.dst), ("02:70:63:61:70:00", "02:00:00:00:01:10"))
+
+
+class Headers(unittest.TestCase):
+    def test_the_outer_header_is_the_tunnels_own(self):
+        # TUN-2, TUN-3: TTL 64 whatever the inner one, a good checksum, ends of the SA, no fragments.
+        site = Site()
+        site.tunnel()
+
+        outer = site.run(lan=[udp(A.host[4], B.host[4], ttl=9)]).wan[0]
+
+        self.assertEqual((outer.src, outer.dst, outer.ttl, outer.proto), (A.wan[4], B.wan[4], 64, 50))
+        self.assertEqual(outer.chksum, built(IP(bytes(outer)).copy()).chksum)
+        again = outer.copy()
+        del again.chksum
+        self.assertEqual(built(again).chksum, outer.chksum)
+        self.assertEqual(outer.flags, "DF")
+
+    def test_the_ttl_falls_by_one_at_each_gateway(self):
+        # TUN-2
+        packets = [udp(A.host[4], B.host[4], ttl=ttl) for ttl in (3, 64, 255)]
+
+        _, received = both_gateways(packets)
+
+        self.assertEqual([p.ttl for p in received.lan], [1, 62, 253])
+
+    def test_dscp_and_ecn_are_copied_to_the_outer_header(self):
+        # TUN-5, TUN-6: all four ECN code points with best effort, AF41 and EF.
+        classes = [dscp << 2 | ecn for dscp in (0, 34, 46) for ecn in range(4)]
+        for outer_version, field in ((4, "tos"), (6, "tc")):
+            site = Site()
+            peer = site.tunnel(outer=outer_version)
+
+            run = site.run(lan=[udp(A.host[4], B.host[4], tos=tos) for tos in classes])
+
+            self.assertEqual([getattr(p, field) for p in run.wan], classes)
+            self.assertEqual([peer.open(p).tos for p in run.wan], classes)
+
+    def test_congestion_marks_merge_by_rfc_6040(self):
+        # TUN-7: inner and outer of Not-ECT, ECT(1), ECT(0), CE, by their numbers; None is dropped.
+        merged = {0: (0, 0, 0, None), 1: (1, 1, 1, 3), 2: (2, 1, 2, 3), 3: (3, 3, 3, 3)}
+        for version, field in ((4, "tos"), (6, "tc")):
+            site = Site()
+            peer = site.tunnel(inner=version)
+            cells = [(inner, outer) for inner in range(4) for outer in range(4)]
+            sealed = [peer.seal(udp(B.host[version], A.host[version], bytes([i, o]), **{field: 0xb8 | i}), tos=o)
+                for i, o in cells]
+
+            run = site.run(wan=sealed)
+
+            self.assertEqual(run.drops, {"in_ecn": 1})
+            came = {tuple(p[UDP].payload.load): p for p in run.lan}
+            for inner, outer in cells:
+                expected = merged[inner][outer]
+                if expected is None:
+                    self.assertNotIn((inner, outer), came)
+                    continue
+                packet = came[inner, outer]
+                self.assertEqual(getattr(packet, field), 0xb8 | expected, (inner, outer))
+                if version == 4:
+                    again = packet.copy()
+                    del again.chksum
+                    self.assertEqual(built(again).chksum, packet.chksum)
+
+    def test_the_inner_dscp_does_not_come_from_the_outer_header(self):
+        # TUN-5
+        site = Site()
+        peer = site.tunnel()
+
+        run = site.run(wan=[peer.seal(udp(B.host[4], A.host[4], tos=0xb8), tos=0x28)])
+
+        self.assertEqual([p.tos for p in run.lan], [0xb8])
+
+
+class Shapes(unittest.TestCase):
+    def test_ipv4_options_go_through_the_tunnel(self):
+        packet = built(IP(src=A.host[4], dst=B.host[4], options=[IPOption_Router_Alert()]) / UDP(dport=9) / b"options")
+
+        _, received = both_gateways([packet])
+
+        self.assertEqual([bytes(p) for p in received.lan], [bytes(routed(packet, 2))])
+
+    def test_a_policy_finds_udp_behind_extension_headers(self):
+        # SPD-7
+        site = Site()
+        peer = site.tunnel(inner=6, policies=False)
+        site.policy("out", "protect", protocol="udp", destination_port=9, sas=["t-out"])
+        headers = IPv6ExtHdrHopByHop(options=[RouterAlert()]) / IPv6ExtHdrDestOpt(options=[PadN(optdata=b"\0" * 4)])
+        packet = built(IPv6(src=A.host[6], dst=B.host[6]) / headers / UDP(dport=9) / b"extensions")
+        other = built(IPv6(src=A.host[6], dst=B.host[6]) / headers / UDP(dport=10) / b"extensions")
+
+        run = site.run(lan=[packet, other])
+
+        self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(packet))])
+        self.assertEqual(run.drops, {"out_no_policy": 1})
+
+    def test_ethernet_padding_does_not_enter_the_tunnel(self):
+        # NAT-9: a frame has at least 60 bytes, and what is behind the IP packet is no part of it.
+        site = Site()
+        peer = site.tunnel()
+        small = udp(A.host[4], B.host[4], b"1")
+        frame = site.frame("lan", small).ljust(60, b"\xee")
+
+        run = site.run(lan=[frame])
+
+        self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(small))])
+        self.assertEqual(run.wan[0].len, 20 + 8 + 8 + 32 + 16)
+
+    def test_ethernet_padding_behind_esp_is_not_taken_for_the_icv(self):
+        # NAT-9
+        site = Site()
+        peer = site.tunnel()
+        small = udp(B.host[4], A.host[4], b"1")
+
+        run = site.run(wan=[site.frame("wan", peer.seal(small)) + bytes(n) for n in (0, 1, 7, 46)][:1]
+            + [site.frame("wan", peer.seal(small)) + bytes(n) for n in (1, 7, 46)])
+
+        self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(small))] * 4)
+
+    def test_tfc_padding_is_cut_off(self):
+        # ESP-5
+        site = Site()
+        peer = site.tunnel()
+        inner = udp(B.host[4], A.host[4])
+
+        run = site.run(wan=[peer.seal_payload(bytes(inner) + bytes(200), next_header=4)])
+
+        self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(inner))])
+
+    def test_a_dummy_packet_is_dropped_and_its_number_used_up(self):
+        # ESP-4
+        site = Site()
+        peer = site.tunnel()
+
+        run = site.run(wan=[peer.seal_payload(b"cover", 59, seq=1), peer.seal_payload(b"cover", 59, seq=1)])
+
+        self.assertEqual(run.drops, {"in_dummy": 1, "in_replay": 1})
+
+    def test_padding_that_does_not_count_up_is_refused(self):
+        # ESP-2, TUN-9: authentic, but not what a sender may make; nor may the next header be of the other version.
+        site = Site()
+        peer = site.tunnel()
+        inner = bytes(udp(B.host[4], A.host[4], b"123"))
+        wan = [
+            peer.seal_payload(inner, 4, seq=1, padding=(b"\x01\x02\x04\x04\x05\x06\x07", 7)),
+            peer.seal_payload(inner, 4, seq=2, padding=(b"\x01\x02\x03", 250)),
+            peer.seal_payload(inner, 41, seq=3),
+            peer.seal_payload(inner, 17, seq=4),
+            peer.seal_payload(inner[:19], 4, seq=5),
+            peer.seal_payload(b"", 4, seq=6),
+        ]
+
+        run = site.run(wan=wan)
+
+        self.assertEqual(run.lan, [])
+        self.assertEqual(run.drops, {"in_sa_proto": 6})
+        self.assertEqual(run.sas["t-in"].drops, {"in_sa_proto": 6})
+
+    def test_ports_with_a_vlan_take_and_give_tagged_frames(self):
+        site = Site()
+        peer = site.tunnel()
+        site.conf["ports"]["lan"]["vlan"] = 7
+        site.conf["ports"]["wan"]["vlan"] = 4094
+        out, back = udp(A.host[4], B.host[4]), udp(B.host[4], A.host[4])
+
+        run = site.run(lan=[out, Ether(dst=site.mac("lan")) / out], wan=[peer.seal(back)])
+
+        self.assertEqual({f[Dot1Q].vlan for f in run.frames["lan"]}, {7})
+        self.assertEqual({f[Dot1Q].vlan for f in run.frames["wan"]}, {4094})
+        self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(out))])
+        self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(back))])
+        self.assertEqual(run.drops, {"eth_vlan": 1})
+
+    def test_frames_for_other_stations_and_of_other_types_are_dropped(self):
+        site = Site()
+        site.tunnel()
+        packet = udp(A.host[4], B.host[4])
+
+        run = site.run(lan=[Ether(dst="02:00:00:00:09:09") / packet, Ether(dst=site.mac("lan"), type=0x88cc) / b"lldp"])
+
+        self.assertEqual(run.drops, {"eth_not_ours": 1, "eth_type": 1})
+
+    def test_a_site_that_is_reached_by_another_tunnel_gets_what_came_by_the_first(self):
+        # SPD-14: hub and spoke; the packet crosses the boundary twice.
+        site = Site()
+        first = site.tunnel("first", there="10.2.0.0/16", here="0.0.0.0/0")
+        second = site.tunnel("second", spi=0x1002, there="10.3.0.0/16", here="0.0.0.0/0", peer_address="203.0.113.1")
+        packet = udp("10.2.0.10", "10.3.0.10", b"by way of the hub")
+
+        run = site.run(wan=[first.seal(packet)])
+
+        self.assertEqual([bytes(second.open(p)) for p in run.wan], [bytes(routed(packet))])
