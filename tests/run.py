@@ -24,9 +24,9 @@ def run(path, names):
     # A failed setUpClass is an error of its own, and each failed subtest is one too.
     failed = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}
     skipped = len(result.skipped)
-    n_in_classes = sum("setUpClass" not in name for name in failed)
-    print(f"{result.testsRun - skipped - n_in_classes} passed, {len(failed)} failed, {skipped} skipped")
-    return 1 if failed else 0
+    n_failed_cases = sum("setUpClass" not in name for name in failed)
+    print(f"{result.testsRun - skipped - n_failed_cases} passed, {len(failed)} failed, {skipped} skipped")
+    return 1 if failed or result.testsRun == 0 else 0
 
 
 if __name__ == "__main__":
@@ -35,4 +35,6 @@ if __name__ == "__main__":
     except ImportError:
         print("python3-scapy is not there\n0 passed, 0 failed, 1 skipped")
         sys.exit(SKIPPED)
+    if len(sys.argv) < 2 or not os.access(os.environ.get("CULVERTD", ""), os.X_OK):
+        sys.exit("usage: CULVERTD=path/to/culvertd tests/run.py FILE [names of cases]")
     sys.exit(run(sys.argv[1], sys.argv[2:]))

@@ -1,11 +1,10 @@
 """What a tunnel does to packets, and what it must leave alone."""
 import unittest
 
-from scapy.layers.inet import ICMP, IP, IPOption_Router_Alert, TCP, UDP
+from scapy.layers.inet import IP, IPOption_Router_Alert, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, PadN, RouterAlert
 from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import Dot1Q, Ether
-from scapy.packet import Raw
 
 from culvert import A, B, Site, built, ip, routed, udp
 
@@ -65,7 +64,6 @@ class Headers(unittest.TestCase):
         outer = site.run(lan=[udp(A.host[4], B.host[4], ttl=9)]).wan[0]
 
         self.assertEqual((outer.src, outer.dst, outer.ttl, outer.proto), (A.wan[4], B.wan[4], 64, 50))
-        self.assertEqual(outer.chksum, built(IP(bytes(outer)).copy()).chksum)
         again = outer.copy()
         del again.chksum
         self.assertEqual(built(again).chksum, outer.chksum)
@@ -167,8 +165,7 @@ class Shapes(unittest.TestCase):
         peer = site.tunnel()
         small = udp(B.host[4], A.host[4], b"1")
 
-        run = site.run(wan=[site.frame("wan", peer.seal(small)) + bytes(n) for n in (0, 1, 7, 46)][:1]
-            + [site.frame("wan", peer.seal(small)) + bytes(n) for n in (1, 7, 46)])
+        run = site.run(wan=[site.frame("wan", peer.seal(small)) + bytes(n) for n in (0, 1, 7, 46)])
 
         self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(small))] * 4)
 

@@ -1,0 +1,258 @@
+"""culvertd as an operator meets it: what it refuses and how it says so, signals, telemetry, several workers."""
+import glob
+import os
+import signal
+import unittest
+
+from scapy.layers.inet import UDP
+from scapy.layers.ipsec import ESP
+
+from culvert import A, B, CPUS, Daemon, Site, routed, udp
+
+
+def check(site, text=None):
+    """Run culvertd --check; the exit code and what it said."""
+    site.write()
+    if text is not None:
+        with open(site.path("site.yaml"), "w") as file:
+            file.write(text)
+    daemon = Daemon(["--check", site.path("site.yaml")], site.directory)
+    return daemon.wait(), daemon.stdout() + daemon.stderr()
+
+
+def refused(site):
+    """What culvertd says when it can't run the site."""
+    daemon = site.start()
+    code = daemon.wait()
+    site.check_no_key(daemon.stdout() + daemon.stderr())
+    assert code == 1, f"the exit code is {code}:\n{daemon.stderr()}"
+    return daemon.stderr()
+
+
+class TheFile(unittest.TestCase):
+    def test_a_good_file_passes_the_check(self):
+        site = Site()
+        site.tunnel()
+
+        self.assertEqual(check(site), (0, ""))
+        self.assertFalse(os.path.exists(site.path("run")))
+
+    def test_every_fault_is_told_with_its_line_and_column(self):
+        site = Site()
+        text = "\n".join([
+            "workers: {lcores: [0]}",
+            "ports:",
+            "  lan: {device: net_null0, side: protected}",
+            "  wan: {device: net_null1, side: unprotected, addresses: [192.0.2.1/24]}",
+            "sas:",
+            "  hq-out: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16,",
+            '           key: "0x000102030405060708090a0b0c0d0e0f"}',
+            "policies:",
+            "  - {name: hq, direction: out, acton: protect, sas: [hq-out]}",
+        ])
+
+        code, said = check(site, text)
+
+        path = site.path("site.yaml")
+        self.assertEqual(code, 1)
+        self.assertIn(f"{path}:7:17: sas.hq-out.key: 16 bytes given, aes128gcm16 needs 20 (16 key + 4 salt)", said)
+        self.assertRegex(said, rf"{path}:9:\d+: policies\[0\].*'acton'.*did you mean 'action'\?")
+        self.assertNotIn("0001020304", said)
+
+    def test_a_file_that_is_not_there_is_told(self):
+        daemon = Daemon(["--check", "/nowhere/site.yaml"], None)
+
+        self.assertEqual(daemon.wait(), 1)
+        self.assertIn("/nowhere/site.yaml", daemon.stderr())
+
+    def test_what_check_refuses_does_not_run(self):
+        site = Site()
+        site.tunnel()
+        site.policy("out", "protect", sas=["nobody"])
+
+        self.assertIn("no SA is named 'nobody'", refused(site))
+
+    def test_wrong_options_are_told_with_the_usage(self):
+        for arguments in ([], ["--frobnicate"], ["--config"], ["--config", "x", "--until-idle", "soon"]):
+            daemon = Daemon(arguments, None)
+
+            self.assertEqual(daemon.wait(), 2, arguments)
+            self.assertIn("usage: culvertd", daemon.stderr())
+
+
+class TheMachine(unittest.TestCase):
+    def test_a_driver_that_is_not_there_is_told(self):
+        site = Site()
+        site.conf["ports"]["lan"]["device"] = "net_nosuch0"
+
+        self.assertRegex(refused(site), r"error: port lan: the device 'net_nosuch0' can't be opened")
+
+    def test_a_capture_file_that_is_not_there_is_told(self):
+        site = Site()
+        site.conf["ports"]["wan"]["device"] = "net_pcap1,rx_pcap=/nowhere/in.pcap,tx_pcap=/nowhere/out.pcap"
+
+        self.assertIn("error: port wan: the device 'net_pcap1,rx_pcap=/nowhere/in.pcap", refused(site))
+
+    def test_a_nic_that_is_not_there_is_told(self):
+        site = Site()
+        site.conf["ports"]["wan"]["device"] = "0000:ff:1f.7"
+
+        self.assertIn("0000:ff:1f.7", refused(site))
+
+    def test_a_cpu_that_is_not_there_is_told(self):
+        site = Site()
+        site.conf["workers"]["lcores"] = [1000]
+
+        self.assertIn("error: workers.lcores: cpu 1000 is not there, or not for this process", refused(site))
+
+    def test_missing_hugepages_are_told(self):
+        counts = glob.glob("/sys/kernel/mm/hugepages/*/free_hugepages")
+        if any(int(open(path).read()) for path in counts):
+            self.skipTest("this machine has free hugepages")
+        site = Site()
+        site.conf["memory"]["hugepages"] = True
+
+        self.assertRegex(refused(site), r"error: no free hugepages: .*memory.hugepages to false")
+
+    def test_a_second_culvertd_with_the_same_control_directory_is_refused(self):
+        site = Site()
+        first = site.start().wait_ready()
+
+        self.assertRegex(refused(site), r"lock is held: another culvertd")
+
+        first.signal()
+        self.assertEqual(first.wait(), 0)
+        site.run()
+
+    def test_a_control_directory_that_others_can_write_to_is_refused(self):
+        site = Site()
+        os.mkdir(site.path("run"))
+        os.chmod(site.path("run"), 0o777)
+
+        self.assertIn("others can't write to", refused(site))
+
+
+class Signals(unittest.TestCase):
+    def test_sigterm_and_sigint_end_it_with_statistics(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            site = Site()
+            site.tunnel()
+            daemon = site.start(lan=[udp(A.host[4], B.host[4])]).wait_settled(1)
+            self.assertEqual(daemon.stdout(), "")
+
+            daemon.signal(number)
+
+            run = site.result(daemon, 1)
+            self.assertEqual(run.sas["t-out"].packets, 1)
+            self.assertIn("stopping", run.stderr)
+
+    def test_sigusr1_prints_statistics_and_it_goes_on(self):
+        site = Site()
+        daemon = site.start(lan=[udp(A.host[4], B.host[4])]).wait_settled(1)
+
+        daemon.signal(signal.SIGUSR1)
+        daemon.wait_until(lambda: "total: received=1 " in daemon.stdout(), lambda: "it printed statistics")
+        daemon.signal()
+
+        run = site.result(daemon, 1)
+        self.assertEqual(run.stdout.count("total: received=1 "), 2)
+
+    def test_a_signal_while_it_starts_ends_it_too(self):
+        site = Site()
+        daemon = site.start()
+        daemon.wait_until(lambda: "crypto device" in daemon.stderr(), lambda: "it opened its crypto devices")
+
+        daemon.signal()
+
+        self.assertEqual(daemon.wait(), 0)
+
+    def test_until_idle_ends_it_when_nothing_comes(self):
+        site = Site()
+        site.tunnel()
+
+        run = site.run(lan=[udp(A.host[4], B.host[4])] * 100, idle_seconds=1)
+
+        self.assertEqual(len(run.wan), 100)
+
+
+class Telemetry(unittest.TestCase):
+    def test_it_tells_what_the_statistics_tell(self):
+        site = Site()
+        peer = site.tunnel()
+        forged = peer.seal(udp(B.host[4], A.host[4]), seq=9)
+        forged[ESP].data = bytes(len(forged[ESP].data))
+        lan = [udp(A.host[4], B.host[4])] * 3 + [udp(A.host[4], "203.0.113.1")]
+        daemon = site.start(lan=lan, wan=[forged]).wait_settled(5)
+
+        totals = daemon.telemetry("/culvert/totals")
+        drops = daemon.telemetry("/culvert/drops")
+        ports = daemon.telemetry("/culvert/ports")
+        names = daemon.telemetry("/culvert/sas")
+        out, inbound = (daemon.telemetry(f"/culvert/sa,t-{way}") for way in ("out", "in"))
+        workers = daemon.telemetry("/culvert/workers")
+        nobody = daemon.telemetry("/culvert/sa,nobody")
+        site.check_no_key("".join(daemon.telemetry_text(command) for command in
+            ["/", "/culvert/sas", "/culvert/sa,t-out", "/culvert/sa,t-in", "/culvert/sa,nobody", "/eal/params"]))
+        daemon.signal()
+
+        run = site.result(daemon, 5)
+        self.assertEqual(totals, run.total)
+        self.assertEqual(drops, {"in_icv": 1, "out_no_policy": 1})
+        self.assertEqual((ports["lan"]["rx_packets"], ports["lan"]["drops"], ports["wan"]["rx_packets"]), (4, 1, 1))
+        self.assertEqual(ports["wan"]["tx_packets"], len(run.frames["wan"]))
+        self.assertEqual(names, ["t-out", "t-in"])
+        self.assertEqual((out["direction"], out["spi"], out["packets"], out["sequence"]), ("out", 0x1001, 3, 3))
+        self.assertEqual((inbound["direction"], inbound["in_icv"], inbound["sequence"]), ("in", 1, 0))
+        self.assertEqual((out["source"], out["destination"], out["esp"]), (A.wan[4], B.wan[4], "aes128gcm16"))
+        self.assertEqual(workers["worker0"]["cpu"], site.conf["workers"]["lcores"][0])
+        self.assertIsNone(nobody)
+
+
+@unittest.skipIf(len(CPUS) < 2, "two workers need two CPUs, and there is one")
+class TwoWorkers(unittest.TestCase):
+    """Each port has a queue for each worker, and one SA serves both."""
+
+    N = 2000
+    # One worker may be ahead of the other by all packets, and none may be late for that.
+    WINDOW = 4096
+
+    def site(self, **queues):
+        site = Site(queues=2, **queues)
+        site.conf["workers"]["lcores"] = CPUS[:2]
+        return site, site.tunnel(replay_window=self.WINDOW)
+
+    def test_packets_of_one_sa_are_numbered_once_each(self):
+        # AR-1, PCP-2: two workers seal for one SA; also where they have to share a queue to the link.
+        for tx_queues in (2, 1):
+            site, peer = self.site(tx_queues=tx_queues)
+            packets = [udp(A.host[4], B.host[4], number.to_bytes(4, "big")) for number in range(self.N)]
+
+            run = site.run(lan=packets)
+
+            self.assertEqual(sorted(packet[ESP].seq for packet in run.wan), list(range(1, self.N + 1)))
+            opened = {bytes(peer.open(packet)) for packet in run.wan}
+            self.assertEqual(opened, {bytes(routed(packet)) for packet in packets})
+            self.assertEqual(run.drops, {})
+
+    def test_packets_of_one_sa_are_all_delivered_once(self):
+        site, peer = self.site()
+        sealed = [peer.seal(udp(B.host[4], A.host[4], number.to_bytes(4, "big")), seq=number + 1)
+            for number in range(self.N)]
+
+        run = site.run(wan=sealed)
+
+        self.assertEqual(sorted(packet[UDP].payload.load for packet in run.lan),
+            [number.to_bytes(4, "big") for number in range(self.N)])
+        self.assertEqual(run.drops, {})
+
+    def test_of_a_packet_that_both_receive_one_passes(self):
+        # AR-6: the same packets in both queues, so both workers have each of them at about the same time.
+        site, peer = self.site()
+        sealed = [peer.seal(udp(B.host[4], A.host[4], number.to_bytes(4, "big")), seq=number + 1)
+            for number in range(self.N)]
+
+        run = site.run(wan=[packet for packet in sealed for _ in range(2)])
+
+        self.assertEqual(sorted(packet[UDP].payload.load for packet in run.lan),
+            [number.to_bytes(4, "big") for number in range(self.N)])
+        self.assertEqual(run.drops, {"in_replay": self.N})

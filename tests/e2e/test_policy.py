@@ -1,0 +1,227 @@
+"""Which packets may pass, in clear or by a tunnel, and which may not."""
+import unittest
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6ExtHdrFragment
+from scapy.layers.ipsec import ESP
+from scapy.packet import Raw
+
+from culvert import A, B, Site, built, ip, routed, udp
+
+OUTSIDE = {4: "203.0.113.9", 6: "2001:db8:f::9"}
+
+
+def payloads(packets):
+    return [packet[UDP].payload.load for packet in packets]
+
+
+class Actions(unittest.TestCase):
+    def test_each_packet_gets_the_action_of_its_policy(self):
+        # SPD-1: both directions, both versions.
+        for version in (4, 6):
+            site = Site()
+            site.policy("out", "discard", protocol="udp", destination_port=23)
+            site.policy("in", "discard", protocol="udp", destination_port=23)
+            site.policy("out", "bypass", protocol="udp", destination_port=53)
+            site.policy("in", "bypass", protocol="udp", source_port=53)
+            peer = site.tunnel(inner=version)
+            query, answer = (udp(A.host[version], OUTSIDE[version], b"query", dport=53),
+                udp(OUTSIDE[version], A.host[version], b"answer", sport=53))
+            out, back = (udp(A.host[version], B.host[version], b"out"), udp(B.host[version], A.host[version], b"back"))
+
+            run = site.run(
+                lan=[query, out, udp(A.host[version], B.host[version], dport=23)],
+                wan=[answer, peer.seal(back), udp(OUTSIDE[version], A.host[version], dport=23)])
+
+            clear = [packet for packet in run.wan if not packet.haslayer(ESP)]
+            self.assertEqual([bytes(packet) for packet in clear], [bytes(routed(query))])
+            self.assertEqual([bytes(peer.open(p)) for p in run.wan if p.haslayer(ESP)], [bytes(routed(out))])
+            self.assertEqual({bytes(packet) for packet in run.lan}, {bytes(routed(answer)), bytes(routed(back))})
+            self.assertEqual(run.drops, {"out_policy_block": 1, "in_policy_block": 1})
+
+    def test_the_first_policy_that_matches_wins(self):
+        # SPD-2: the same overlapping policies in every order give three different answers.
+        selector = {"source": A.net[4], "destination": OUTSIDE[4]}
+        policies = {"bypass": {}, "discard": {}, "protect": {"sas": ["t-out"]}}
+        for first in policies:
+            site = Site()
+            site.tunnel(policies=False)
+            for action in [first, *(other for other in policies if other != first)]:
+                site.policy("out", action, **selector, **policies[action])
+
+            run = site.run(lan=[udp(A.host[4], OUTSIDE[4])])
+
+            seen = ["discard"] if run.drops else ["protect" if p.haslayer(ESP) else "bypass" for p in run.wan]
+            self.assertEqual(seen, [first])
+
+    def test_what_no_policy_matches_is_dropped(self):
+        # SPD-3: no policies at all; both ways, both versions.
+        site = Site()
+
+        run = site.run(lan=[udp(A.host[version], OUTSIDE[version]) for version in (4, 6)],
+            wan=[udp(OUTSIDE[version], A.host[version]) for version in (4, 6)])
+
+        self.assertEqual(run.drops, {"out_no_policy": 2, "in_no_policy": 2})
+        self.assertEqual((run.lan, run.wan), ([], []))
+
+    def test_a_destination_without_a_route_is_dropped(self):
+        site = Site()
+        site.conf["routes"] = []
+        site.policy("out", "bypass")
+
+        run = site.run(lan=[udp(A.host[4], OUTSIDE[4])])
+
+        self.assertEqual(run.drops, {"no_route": 1})
+
+
+class TheBoundary(unittest.TestCase):
+    def test_a_packet_in_clear_that_should_be_protected_is_dropped(self):
+        # SPD-4, the most important one: what a tunnel should bring must not come without it.
+        for version in (4, 6):
+            site = Site()
+            site.tunnel(inner=version)
+
+            run = site.run(wan=[udp(B.host[version], A.host[version])])
+
+            self.assertEqual(run.drops, {"in_tmpl_mismatch": 1})
+            self.assertEqual(run.lan, [])
+
+    def test_a_packet_in_clear_to_the_gateway_is_dropped_where_protection_is_demanded(self):
+        # SPD-4
+        site = Site()
+        site.tunnel()
+
+        run = site.run(wan=[built(ip(B.host[4], A.lan[4]) / ICMP() / b"ping")])
+
+        self.assertEqual(run.drops, {"in_tmpl_mismatch": 1})
+
+    def test_an_inner_packet_outside_its_sas_selectors_is_dropped(self):
+        # SPD-5: authentic, but the far site may not speak for these addresses; the number is used up.
+        site = Site()
+        peer = site.tunnel()
+        site.tunnel("other", spi=0x1002, there="10.3.0.0/16", peer_address="203.0.113.1")
+        wan = [
+            peer.seal(udp("10.3.0.10", A.host[4]), seq=1),   # is another SA's
+            peer.seal(udp(OUTSIDE[4], A.host[4]), seq=2),    # is nobody's
+            peer.seal(udp(B.host[4], OUTSIDE[4]), seq=3),    # goes somewhere else
+            peer.seal(udp(B.host[6], A.host[6]), seq=4),     # is of the other version
+            peer.seal(udp(B.host[4], A.host[4]), seq=1),     # has a number that was accepted
+            peer.seal(udp(B.host[4], A.host[4]), seq=5),
+        ]
+
+        run = site.run(wan=wan)
+
+        self.assertEqual(len(run.lan), 1)
+        self.assertEqual(run.drops, {"in_selector": 1, "in_no_policy": 3, "in_replay": 1})
+        # What no policy knows at all is counted for the whole gateway only.
+        self.assertEqual(run.sas["t-in"].drops, {"in_selector": 1, "in_replay": 1})
+
+    def test_a_bypass_policy_does_not_open_the_tunnel_to_its_packets(self):
+        # SPD-5: what may come in clear may not come out of an SA that is not meant for it.
+        site = Site()
+        site.policy("in", "bypass", source=OUTSIDE[4])
+        peer = site.tunnel()
+
+        run = site.run(wan=[peer.seal(udp(OUTSIDE[4], A.host[4]))])
+
+        self.assertEqual(run.drops, {"in_selector": 1})
+
+    def test_esp_to_a_host_behind_the_gateway_is_a_packet_like_any_other(self):
+        site = Site()
+        site.tunnel()
+        site.policy("in", "bypass", protocol="esp", destination=A.host[4])
+        through = built(ip(OUTSIDE[4], A.host[4]) / ESP(spi=0x2001, seq=1, data=bytes(40)))
+
+        run = site.run(wan=[through])
+
+        self.assertEqual([bytes(packet) for packet in run.lan], [bytes(routed(through))])
+
+
+class Selectors(unittest.TestCase):
+    def test_a_range_of_addresses_need_not_be_a_prefix(self):
+        # SPD-6: both edges, and one beyond each.
+        site = Site()
+        site.policy("out", "bypass", destination="203.0.113.5-203.0.113.9")
+        site.policy("out", "bypass", destination="2001:db8:f::5-2001:db8:f::1:9")
+        inside = ["203.0.113.5", "203.0.113.9", "2001:db8:f::5", "2001:db8:f::1:9"]
+        beyond = ["203.0.113.4", "203.0.113.10", "2001:db8:f::4", "2001:db8:f::1:a"]
+
+        run = site.run(lan=[udp(A.host[6 if ":" in to else 4], to) for to in inside + beyond])
+
+        self.assertEqual({packet.dst for packet in run.wan}, set(inside))
+        self.assertEqual(run.drops, {"out_no_policy": len(beyond)})
+
+    def test_a_range_of_ports_includes_its_ends(self):
+        # SPD-6
+        site = Site()
+        site.policy("out", "bypass", protocol="udp", source_port="1000-1009", destination_port="53-443")
+        pairs = [(1000, 53), (1009, 443), (999, 53), (1010, 53), (1000, 52), (1000, 444)]
+
+        run = site.run(lan=[udp(A.host[4], OUTSIDE[4], sport=sport, dport=dport) for sport, dport in pairs]
+            + [built(ip(A.host[4], OUTSIDE[4]) / TCP(sport=1000, dport=53))])
+
+        self.assertEqual([(p[UDP].sport, p[UDP].dport) for p in run.wan], pairs[:2])
+        self.assertEqual(run.drops, {"out_no_policy": 5})
+
+    def test_icmp_type_and_code_select_packets(self):
+        # SPD-6
+        site = Site()
+        site.policy("out", "bypass", protocol="icmp", icmp_type=3, icmp_code="1-3")
+        site.policy("out", "bypass", protocol="icmpv6", icmp_type=128)
+        good = [built(ip(A.host[4], OUTSIDE[4]) / ICMP(type=3, code=code)) for code in (1, 3)]
+        good.append(built(ip(A.host[6], OUTSIDE[6]) / ICMPv6EchoRequest()))
+        bad = [built(ip(A.host[4], OUTSIDE[4]) / ICMP(type=kind, code=code)) for kind, code in ((3, 0), (3, 4), (8, 1))]
+        bad.append(built(ip(A.host[6], OUTSIDE[6]) / ICMPv6EchoReply()))
+
+        run = site.run(lan=good + bad)
+
+        self.assertEqual([bytes(packet) for packet in run.wan], [bytes(routed(packet)) for packet in good])
+        self.assertEqual(run.drops, {"out_no_policy": len(bad)})
+
+    def test_a_later_fragment_matches_no_port(self):
+        # SPD-8, FRG-4: its ports can't be seen; the first fragment has them.
+        site = Site()
+        site.policy("out", "bypass", protocol="udp", destination_port=53)
+        four = fragment(udp(A.host[4], OUTSIDE[4], bytes(64), dport=53), fragsize=32)
+        six = [built(ip(A.host[6], OUTSIDE[6]) / IPv6ExtHdrFragment(nh=17, offset=offset, m=1, id=7)
+            / Raw(bytes(UDP(dport=53, len=100)) + bytes(8))) for offset in (0, 2)]
+
+        run = site.run(lan=[*four, *six])
+
+        self.assertEqual([packet.frag for packet in run.wan if isinstance(packet, IP)], [0])
+        self.assertEqual([p[IPv6ExtHdrFragment].offset for p in run.wan if p.version == 6], [0])
+        self.assertEqual(run.drops, {"out_no_policy": len(four) - 1 + 1})
+
+    def test_all_fragments_pass_where_ports_are_any(self):
+        # FRG-1: by the tunnel, and they are whole again at the other end.
+        site = Site()
+        peer = site.tunnel()
+        fragments = fragment(udp(A.host[4], B.host[4], bytes(range(256)) * 8, id=99), fragsize=1000)
+
+        run = site.run(lan=fragments)
+
+        self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(built(p))) for p in fragments])
+        self.assertEqual(len(fragments), 3)
+
+    def test_one_policy_may_name_both_versions(self):
+        # SPD-6: lists of prefixes; TUN-1: one SA carries both.
+        site = Site()
+        peer = site.tunnel(policies=False)
+        site.policy("out", "protect", source=[A.net[4], A.net[6]], destination=[B.net[6], B.net[4]], sas=["t-out"])
+        packets = [udp(A.host[version], B.host[version]) for version in (4, 6)]
+
+        run = site.run(lan=packets)
+
+        self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(packet)) for packet in packets])
+
+    def test_martian_and_group_addresses_are_dropped_before_any_policy(self):
+        site = Site()
+        site.policy("out", "bypass")
+        site.policy("in", "bypass")
+        lan = [udp("127.0.0.1", OUTSIDE[4]), udp(A.host[4], "127.0.0.1"), udp("224.0.0.1", OUTSIDE[4]),
+            udp("::1", OUTSIDE[6]), udp("ff02::1", OUTSIDE[6]), udp("0.0.0.0", OUTSIDE[4])]
+        groups = [udp(A.host[4], "224.0.0.5"), udp(A.host[4], "255.255.255.255"), udp(A.host[6], "ff0e::1")]
+
+        run = site.run(lan=lan + groups)
+
+        self.assertEqual(run.drops, {"in_martian": len(lan), "in_multicast": len(groups)})
