@@ -396,6 +396,54 @@ START_TEST(a_mixed_burst_keeps_the_known_in_order_and_moves_the_unknown)
 }
 END_TEST
 
+START_TEST(in_runs_of_one_next_hop_each_packet_goes_to_its_own_neighbour)
+{
+	/* Port 1's hosts share a next hop without gateway; behind a gateway, a run shares the neighbour. */
+	static const struct {
+		const char *destination;
+		int mac; /* its last byte, or -1: unknown */
+	} expected[] = {
+		{"10.2.0.1", 0x21},
+		{"10.2.0.2", 0x21},
+		{"10.2.0.3", 0x21}, // a run
+		{"10.1.0.1", 0x11},
+		{"10.1.0.2", 0x12},
+		{"10.1.0.3", -1},
+		{"10.1.0.1", 0x11},
+		{"10.6.0.1", -1},
+		{"10.6.0.2", -1}, // a run without a neighbour
+		{"10.2.0.1", 0x21},
+	};
+	struct fixture f = fixture_make();
+	struct rte_mbuf *m[RTE_DIM(expected)];
+	struct drops drops = {0};
+	BURST(burst);
+	BURST(unresolved);
+
+	set(f.table, 1, "10.1.0.1", 0x11);
+	set(f.table, 1, "10.1.0.2", 0x12);
+	set(f.table, 2, "192.0.2.254", 0x21);
+	for (unsigned i = 0; i < RTE_DIM(expected); i++) {
+		m[i] = routed(&f, expected[i].destination);
+		burst_add_one(&burst, m[i]);
+	}
+	neigh_resolve(&burst, f.table, f.routes, f.ports, &unresolved, &drops);
+
+	ck_assert_uint_eq(burst.n, 7);
+	ck_assert_uint_eq(unresolved.n, 3);
+	for (unsigned i = 0, kept = 0, moved = 0; i < RTE_DIM(expected); i++) {
+		if (expected[i].mac < 0) {
+			ck_assert_ptr_eq(unresolved.pkts[moved++], m[i]);
+			continue;
+		}
+		ck_assert_ptr_eq(burst.pkts[kept++], m[i]);
+		ck_assert_int_eq(rte_pktmbuf_mtod(m[i], uint8_t *)[5], expected[i].mac);
+	}
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+	fixture_free(&f);
+}
+END_TEST
+
 START_TEST(a_packet_without_room_for_the_header_is_dropped)
 {
 	struct fixture f = fixture_make();
@@ -434,6 +482,7 @@ int main(void)
 	tcase_add_test(tests, the_target_is_the_gateway_of_the_route_or_else_the_destination);
 	tcase_add_test(tests, the_frame_has_the_ports_tag_and_the_neighbours_address);
 	tcase_add_test(tests, a_mixed_burst_keeps_the_known_in_order_and_moves_the_unknown);
+	tcase_add_test(tests, in_runs_of_one_next_hop_each_packet_goes_to_its_own_neighbour);
 	tcase_add_test(tests, a_packet_without_room_for_the_header_is_dropped);
 	suite_add_tcase(suite, tests);
 	return eal_run_suite(suite);
