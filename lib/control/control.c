@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <rte_ethdev.h>
 #include <rte_launch.h>
 
 #include "base/clock.h"
@@ -12,10 +13,21 @@
 /* How often control looks for work: an ARP answer waits no longer than this. */
 #define CONTROL_PERIOD_US 500
 
-void control_statistics(const struct control *control, struct stats *stats)
+static void own_statistics(const struct control *control, struct stats *stats)
 {
 	stats_collect((const struct worker *const *)control->workers, control->n_workers, &control->counters,
 		(uint8_t)control->gateway->n_ports, stats);
+}
+
+void control_statistics(const struct control *control, struct stats *stats)
+{
+	own_statistics(control, stats);
+	for (size_t i = 0; i < control->ports.n_ports; i++) {
+		struct rte_eth_stats port;
+
+		if (rte_eth_stats_get(control->ports.ports[i].ethdev, &port) == 0)
+			stats->missed[i] = port.imissed + port.ierrors + port.rx_nombuf;
+	}
 }
 
 void control_print_statistics(struct control *control)
@@ -44,7 +56,7 @@ static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t li
 {
 	struct stats stats;
 
-	control_statistics(control, &stats);
+	own_statistics(control, &stats);
 	if (stats.rx_total != *last_received) {
 		*last_received = stats.rx_total;
 		*last_change_ns = now_ns;

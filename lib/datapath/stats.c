@@ -65,12 +65,13 @@ static void print_sa(FILE *file, const struct sa *sa)
 
 static void print_ports(FILE *file, const struct stats *stats, const char *const *port_names)
 {
-	fprintf(file, "%-20s %14s %18s %14s %18s %14s\n", "port", "rx packets", "rx bytes", "tx packets", "tx bytes",
-		"drops");
+	fprintf(file, "%-20s %14s %18s %14s %18s %14s %14s\n", "port", "rx packets", "rx bytes", "tx packets",
+		"tx bytes", "drops", "missed");
 	for (uint8_t i = 0; i < stats->n_ports; i++)
-		fprintf(file, "%-20s %14" PRIu64 " %18" PRIu64 " %14" PRIu64 " %18" PRIu64 " %14" PRIu64 "\n",
+		fprintf(file, "%-20s %14" PRIu64 " %18" PRIu64 " %14" PRIu64 " %18" PRIu64 " %14" PRIu64
+			      " %14" PRIu64 "\n",
 			port_names[i], stats->rx_packets[i], stats->rx_bytes[i], stats->tx_packets[i],
-			stats->tx_bytes[i], stats->port_drops[i]);
+			stats->tx_bytes[i], stats->port_drops[i], stats->missed[i]);
 }
 
 static void print_drops(FILE *file, const struct stats *stats)
