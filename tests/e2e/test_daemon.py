@@ -212,9 +212,9 @@ class Telemetry(unittest.TestCase):
 class TwoWorkers(unittest.TestCase):
     """Each port has a queue for each worker, and one SA serves both."""
 
-    N = 2000
+    N = 1000
     # One worker may be ahead of the other by all packets, and none may be late for that.
-    WINDOW = 4096
+    WINDOW = 2048
 
     def site(self, **queues):
         site = Site(queues=2, **queues)
@@ -233,6 +233,27 @@ class TwoWorkers(unittest.TestCase):
             opened = {bytes(peer.open(packet)) for packet in run.wan}
             self.assertEqual(opened, {bytes(routed(packet)) for packet in packets})
             self.assertEqual(run.drops, {})
+
+    def test_no_number_is_used_twice_however_long_both_workers_seal(self):
+        # AR-1, ALG-1: both never run out of packets, until the gateway is stopped in the middle of them; with one
+        # queue to the link they also have to wait for each other.
+        for tx_queues, crypto_mode in ((1, "sync"), (2, "async")):
+            site, peer = self.site(tx_queues=tx_queues)
+            site.conf["workers"]["crypto_mode"] = crypto_mode
+            site.conf["ports"]["lan"]["device"] += ",infinite_rx=1"
+            daemon = site.start(lan=[udp(A.host[4], B.host[4])] * 4).wait_ready()
+            daemon.wait_until(lambda: daemon.telemetry("/culvert/sa,t-out")["packets"] > 100000,
+                lambda: "much is sealed")
+            workers = daemon.telemetry("/culvert/workers")
+            daemon.signal()
+
+            run = site.result(daemon)
+
+            esp = 14 + 20
+            numbers = [frame[esp + 4:esp + 8] for frame in run.raw["wan"] if frame[12:14] == b"\x08\x00"]
+            self.assertGreater(len(numbers), 100000)
+            self.assertEqual(len(set(numbers)), len(numbers))
+            self.assertTrue(all(worker["busy_loops"] > 100 for worker in workers.values()))
 
     def test_packets_of_one_sa_are_all_delivered_once(self):
         site, peer = self.site()
