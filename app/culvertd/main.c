@@ -81,7 +81,8 @@ static void traffic_end(struct control *control)
 	ports_stop(&control->ports);
 }
 
-static int nothing_begin(struct control *control __attribute__((unused)), struct err *err __attribute__((unused)))
+static int nothing_begin(
+	struct control *control __attribute__((unused)), struct err *err __attribute__((unused)))
 {
 	return 0;
 }

@@ -13,13 +13,16 @@ const char *options_usage(void)
 	       "       culvertd --check FILE\n"
 	       "\n"
 	       "  --config FILE         run the gateway that the file describes\n"
-	       "  --check FILE          check the file, print every fault in it, and exit with 0 or 1; needs no\n"
+	       "  --check FILE          check the file, print every fault in it, and exit with 0 or 1; needs "
+	       "no\n"
 	       "                        privileges and touches nothing\n"
-	       "  --until-idle SECONDS  stop when no packet has come in for so long (for captures and tests)\n"
+	       "  --until-idle SECONDS  stop when no packet has come in for so long (for captures and "
+	       "tests)\n"
 	       "  --version             print the version\n"
 	       "  --help                print this\n"
 	       "\n"
-	       "SIGINT and SIGTERM stop it, SIGUSR1 prints statistics. docs/configuration.md describes the file.\n";
+	       "SIGINT and SIGTERM stop it, SIGUSR1 prints statistics. docs/configuration.md describes the "
+	       "file.\n";
 }
 
 static int parse_seconds(const char *text, uint32_t *seconds, struct err *err)
@@ -28,8 +31,8 @@ static int parse_seconds(const char *text, uint32_t *seconds, struct err *err)
 	unsigned long value = strtoul(text, &end, 10);
 
 	if (end == text || *end != '\0' || value < 1 || value > UNTIL_IDLE_MAX_S)
-		return err_set(err, EINVAL, "--until-idle: '%s' is not a number of seconds from 1 to %d", text,
-			UNTIL_IDLE_MAX_S);
+		return err_set(err, EINVAL, "--until-idle: '%s' is not a number of seconds from 1 to %d",
+			text, UNTIL_IDLE_MAX_S);
 	*seconds = (uint32_t)value;
 	return 0;
 }

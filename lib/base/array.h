@@ -19,6 +19,7 @@ void *array_grow(void *items_pointer, size_t *count, size_t item_bytes);
 
 /* array_append(&items, &n_items): a pointer to the new last element, of the items' own type. */
 #define array_append(items_pointer, count_pointer)                                                           \
-	((__typeof__(*(items_pointer)))array_grow((items_pointer), (count_pointer), sizeof(**(items_pointer))))
+	((__typeof__(*(items_pointer)))array_grow(                                                           \
+		(items_pointer), (count_pointer), sizeof(**(items_pointer))))
 
 #endif

@@ -23,7 +23,10 @@ struct flow {
 	 * Such a packet matches only ANY ports (the OPAQUE case of section 4.4.1.1).
 	 */
 	bool has_ports;
-	/* Host order. For ICMP and ICMPv6 the type stands in the source port and the code in the destination port. */
+	/*
+	 * Host order. For ICMP and ICMPv6 the type stands in the source port and the code in the destination
+	 * port.
+	 */
 	uint16_t source_port;
 	uint16_t destination_port;
 };

@@ -15,9 +15,9 @@
 #define REPORT_FINDINGS_MAX 1000
 
 struct finding {
-	char *path; /* the object's path, "" for the whole file; owned by the report */
-	char *text; /* what is wrong, and what was meant; owned by the report */
-	unsigned line; /* from 1; 0 while it isn't known */
+	char *path;      /* the object's path, "" for the whole file; owned by the report */
+	char *text;      /* what is wrong, and what was meant; owned by the report */
+	unsigned line;   /* from 1; 0 while it isn't known */
 	unsigned column; /* from 1 */
 };
 

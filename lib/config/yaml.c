@@ -232,8 +232,10 @@ static bool build_node(struct builder *builder, yaml_event_t *event, unsigned de
 				       : build_mapping(builder, depth, node);
 }
 
-/* Read one event that must be there; true if it is of that type. Its end, if `else_sentence` fits, is a
- * finding. */
+/*
+ * Read one event that must be there; true if it is of that type. Its end, if `else_sentence` fits, is a
+ * finding.
+ */
 static bool expect_event(struct builder *builder, yaml_event_type_t type, const char *else_sentence)
 {
 	yaml_event_t event;

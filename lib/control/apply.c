@@ -63,15 +63,15 @@ static void sas_destroy(struct control *control)
 	control->n_sas = 0;
 }
 
-static struct sa *sa_of_policy(const struct control *control, const struct name_index *names,
-	const struct policy *policy)
+static struct sa *sa_of_policy(
+	const struct control *control, const struct name_index *names, const struct policy *policy)
 {
 	return policy->action == POLICY_PROTECT ? control->sas[name_index_find(names, policy->sas[0])] : NULL;
 }
 
 /* The policies of one direction, in their order, as rules. */
-static int spd_build(const struct control *control, const struct name_index *names, enum policy_direction direction,
-	struct spd **spd, struct err *err)
+static int spd_build(const struct control *control, const struct name_index *names,
+	enum policy_direction direction, struct spd **spd, struct err *err)
 {
 	const struct gateway *gateway = control->gateway;
 	struct spd_rule *rules = xcalloc(gateway->n_policies + 1, sizeof(*rules));
@@ -88,7 +88,8 @@ static int spd_build(const struct control *control, const struct name_index *nam
 				.sa = sa_of_policy(control, names, policy),
 			};
 	}
-	ret = spd_create(direction == POLICY_OUT ? "out" : "in", rules, n_rules, (int)rte_socket_id(), spd, err);
+	ret = spd_create(
+		direction == POLICY_OUT ? "out" : "in", rules, n_rules, (int)rte_socket_id(), spd, err);
 	free(rules);
 	return ret;
 }
@@ -107,7 +108,8 @@ static int spds_build(const struct control *control, struct snapshot *snapshot, 
 	if (ret == 0)
 		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
 	name_index_fini(&names);
-	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies, (clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
+	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies,
+		(clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
 	return ret;
 }
 
@@ -141,8 +143,8 @@ static int routes_build(const struct gateway *gateway, struct snapshot *snapshot
 	return ret;
 }
 
-static int port_build(const struct port_conf *conf, const struct port *port, struct snapshot *snapshot,
-	struct err *err)
+static int port_build(
+	const struct port_conf *conf, const struct port *port, struct snapshot *snapshot, struct err *err)
 {
 	uint8_t index = snapshot->n_ports++;
 	struct snapshot_port *out = &snapshot->ports[index];
@@ -163,8 +165,9 @@ static int port_build(const struct port_conf *conf, const struct port *port, str
 			*first = *addr;
 		added = local_addrs_add(&snapshot->local, addr);
 	}
-	return added ? 0 : err_set(err, E2BIG, "ports.%s: more than %d own addresses of a family", conf->name,
-				       LOCAL_ADDRS_MAX);
+	return added ? 0
+		     : err_set(err, E2BIG, "ports.%s: more than %d own addresses of a family", conf->name,
+			       LOCAL_ADDRS_MAX);
 }
 
 /* Each outbound SA's MTU comes from the link to its peer. */
@@ -172,10 +175,12 @@ static void inner_mtus_set(const struct control *control, const struct snapshot 
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
 		struct sa *sa = control->sas[i];
-		const struct next_hop *hop = sa->inbound ? NULL : route_find(snapshot->routes, &sa->destination);
+		const struct next_hop *hop =
+			sa->inbound ? NULL : route_find(snapshot->routes, &sa->destination);
 
 		if (hop)
-			atomic_store_explicit(&sa->inner_mtu, sa_inner_mtu(sa, hop->mtu_bytes), memory_order_relaxed);
+			atomic_store_explicit(
+				&sa->inner_mtu, sa_inner_mtu(sa, hop->mtu_bytes), memory_order_relaxed);
 		else if (!sa->inbound)
 			log_warning("sa=%s has no route to its destination", sa->name);
 	}

@@ -10,8 +10,8 @@
 #include "control/control.h"
 
 /*
- * Build the SAs and the first snapshot of control->gateway, and publish it to all workers, which don't run yet.
- * Returns 0 or -errno with err naming the object; then nothing is left.
+ * Build the SAs and the first snapshot of control->gateway, and publish it to all workers, which don't run
+ * yet. Returns 0 or -errno with err naming the object; then nothing is left.
  */
 int apply_create(struct control *control, struct err *err);
 

@@ -51,8 +51,8 @@ static bool workers_run(const struct control *control)
 }
 
 /* Has nothing been received for so long? `last_*` are the caller's memory between calls. */
-static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t limit_ns, uint64_t *last_received,
-	uint64_t *last_change_ns)
+static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t limit_ns,
+	uint64_t *last_received, uint64_t *last_change_ns)
 {
 	struct stats stats;
 
@@ -79,8 +79,8 @@ int control_run(struct control *control, struct control_requests *requests, uint
 			requests->print_statistics = 0;
 			control_print_statistics(control);
 		}
-		if (until_idle_s > 0 &&
-			idle_for(control, now_ns, until_idle_s * CLOCK_NS_PER_S, &last_received, &last_change_ns))
+		if (until_idle_s > 0 && idle_for(control, now_ns, until_idle_s * CLOCK_NS_PER_S,
+						&last_received, &last_change_ns))
 			break;
 		usleep(CONTROL_PERIOD_US);
 	}

@@ -22,9 +22,9 @@ struct rte_ring;
 
 struct control {
 	const struct gateway *gateway; /* borrowed; what the operator wants */
-	int lock_fd; /* control/lock.c */
-	struct crypto crypto; /* control/cryptodevs.c */
-	struct ports ports; /* control/ports.c */
+	int lock_fd;                   /* control/lock.c */
+	struct crypto crypto;          /* control/cryptodevs.c */
+	struct ports ports;            /* control/ports.c */
 	/* control/tables.c: what workers and control share. */
 	struct rte_rcu_qsbr *qsbr;
 	struct sad *sad;

@@ -40,12 +40,14 @@ static int device_find(const char *conf, size_t n_workers, struct crypto_device 
 		snprintf(device->name, sizeof(device->name), "crypto_%s", conf);
 		snprintf(args, sizeof(args), "max_nb_queue_pairs=%zu", n_workers);
 		if (rte_eal_hotplug_add("vdev", device->name, args) != 0)
-			return err_set(err, ENODEV, "workers.crypto: this DPDK has no driver %s", device->name);
+			return err_set(
+				err, ENODEV, "workers.crypto: this DPDK has no driver %s", device->name);
 		device->is_virtual = true;
 	}
 	id = rte_cryptodev_get_dev_id(device->name);
 	if (id < 0)
-		return err_set(err, ENODEV, "workers.crypto: no device %s; is it bound to vfio-pci?", device->name);
+		return err_set(
+			err, ENODEV, "workers.crypto: no device %s; is it bound to vfio-pci?", device->name);
 	device->id = (uint8_t)id;
 	return 0;
 }
@@ -56,30 +58,33 @@ static int sessions_create(struct crypto_device *device, size_t n_sas, struct er
 	unsigned private_bytes = rte_cryptodev_sym_get_private_session_size(device->id);
 
 	snprintf(name, sizeof(name), "sessions%u", device->id);
-	device->sessions = rte_cryptodev_sym_session_pool_create(name, (uint32_t)n_sas + SESSIONS_SPARE, private_bytes,
-		0, 0, (int)rte_socket_id());
+	device->sessions = rte_cryptodev_sym_session_pool_create(
+		name, (uint32_t)n_sas + SESSIONS_SPARE, private_bytes, 0, 0, (int)rte_socket_id());
 	if (!device->sessions)
-		return err_set(err, ENOMEM, "no memory for %zu crypto sessions of %u bytes on %s; raise memory.size_mb",
-			n_sas, private_bytes, device->name);
+		return err_set(err, ENOMEM,
+			"no memory for %zu crypto sessions of %u bytes on %s; raise memory.size_mb", n_sas,
+			private_bytes, device->name);
 	return 0;
 }
 
 static int device_start(struct crypto_device *device, uint16_t n_workers, struct err *err)
 {
-	struct rte_cryptodev_qp_conf queue = {.nb_descriptors = CRYPTO_QUEUE_DEPTH, .mp_session = device->sessions};
+	struct rte_cryptodev_qp_conf queue = {
+		.nb_descriptors = CRYPTO_QUEUE_DEPTH, .mp_session = device->sessions};
 	struct rte_cryptodev_config conf = {.socket_id = (int)rte_socket_id(), .nb_queue_pairs = n_workers};
 	struct rte_cryptodev_info info;
 
 	rte_cryptodev_info_get(device->id, &info);
 	device->sync = (info.feature_flags & RTE_CRYPTODEV_FF_SYM_CPU_CRYPTO) != 0;
 	if (info.max_nb_queue_pairs < n_workers)
-		return err_set(err, ENOSPC, "workers.crypto: %s has %u queue pairs, and there are %u workers", device->name,
-			info.max_nb_queue_pairs, n_workers);
+		return err_set(err, ENOSPC, "workers.crypto: %s has %u queue pairs, and there are %u workers",
+			device->name, info.max_nb_queue_pairs, n_workers);
 	if (rte_cryptodev_configure(device->id, &conf) != 0)
 		return err_set(err, EIO, "workers.crypto: %s can't be configured", device->name);
 	for (uint16_t i = 0; i < n_workers; i++)
 		if (rte_cryptodev_queue_pair_setup(device->id, i, &queue, (int)rte_socket_id()) != 0)
-			return err_set(err, EIO, "workers.crypto: queue pair %u of %s can't be set up", i, device->name);
+			return err_set(err, EIO, "workers.crypto: queue pair %u of %s can't be set up", i,
+				device->name);
 	if (rte_cryptodev_start(device->id) != 0)
 		return err_set(err, EIO, "workers.crypto: %s does not start", device->name);
 	return 0;
@@ -95,7 +100,8 @@ int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct
 		int ret;
 
 		if (crypto->n_devices == CRYPTO_DEVICES_MAX)
-			return err_set(err, E2BIG, "workers.crypto: more than %d devices", CRYPTO_DEVICES_MAX);
+			return err_set(
+				err, E2BIG, "workers.crypto: more than %d devices", CRYPTO_DEVICES_MAX);
 		ret = device_find(workers->crypto[i], workers->n_lcores, device, err);
 		if (ret == 0) {
 			crypto->n_devices++;
@@ -107,8 +113,8 @@ int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct
 			cryptodevs_close(crypto);
 			return ret;
 		}
-		log_info("crypto device=%s synchronous=%s queue_pairs=%zu", device->name, device->sync ? "yes" : "no",
-			workers->n_lcores);
+		log_info("crypto device=%s synchronous=%s queue_pairs=%zu", device->name,
+			device->sync ? "yes" : "no", workers->n_lcores);
 	}
 	return 0;
 }

@@ -1,7 +1,8 @@
 /*
  * The crypto devices: opened, configured with a queue pair for each worker, and started.
  *
- * Main thread only, after eal_begin. Sessions are made from struct crypto (ipsec/crypto.h) while they are open.
+ * Main thread only, after eal_begin. Sessions are made from struct crypto (ipsec/crypto.h) while they are
+ * open.
  */
 #ifndef CULVERT_CONTROL_CRYPTODEVS_H
 #define CULVERT_CONTROL_CRYPTODEVS_H
@@ -11,9 +12,9 @@
 #include "model/gateway.h"
 
 /*
- * Open the drivers of workers.crypto in their order, with room for a session for each SA. Software drivers are
- * made as virtual devices; a PCI address names a device that EAL has found. Returns 0 or -errno; err names the
- * device. On failure nothing is left open.
+ * Open the drivers of workers.crypto in their order, with room for a session for each SA. Software drivers
+ * are made as virtual devices; a PCI address names a device that EAL has found. Returns 0 or -errno; err
+ * names the device. On failure nothing is left open.
  */
 int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct err *err);
 

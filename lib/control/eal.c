@@ -13,7 +13,7 @@
 
 #include "base/array.h"
 
-#define EAL_ARGS_MAX (32 + 2 * (GATEWAY_PORTS_MAX + 8))
+#define EAL_ARGS_MAX   (32 + 2 * (GATEWAY_PORTS_MAX + 8))
 #define HUGEPAGES_PATH "/sys/kernel/mm/hugepages"
 /* Memory without hugepages, in MB: route tables and classifiers, then what packets and SAs need. */
 #define MEMORY_BASE_MB       384
@@ -48,7 +48,8 @@ bool device_is_pci(const char *device)
 	unsigned domain, bus, slot, function;
 	int used = 0;
 
-	if (sscanf(device, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &used) == 4 && device[used] == '\0')
+	if (sscanf(device, "%x:%x:%x.%x%n", &domain, &bus, &slot, &function, &used) == 4 &&
+		device[used] == '\0')
 		return true;
 	used = 0;
 	return sscanf(device, "%x:%x.%x%n", &bus, &slot, &function, &used) == 3 && device[used] == '\0';
@@ -92,7 +93,8 @@ static int check_cpus(const struct workers_conf *workers, const cpu_set_t *allow
 	for (size_t i = 0; i < workers->n_lcores; i++)
 		if (workers->lcores[i] >= CPU_SETSIZE || !CPU_ISSET(workers->lcores[i], allowed))
 			return err_set(err, EINVAL,
-				"workers.lcores: cpu %u is not there, or not for this process; `nproc` and `taskset -p $$` tell which are",
+				"workers.lcores: cpu %u is not there, or not for this process; `nproc` and "
+				"`taskset -p $$` tell which are",
 				workers->lcores[i]);
 	return 0;
 }

@@ -12,10 +12,10 @@
 #include <stdbool.h>
 
 /*
- * Start EAL: worker i becomes EAL's lcore i + 1, pinned to the CPU workers.lcores[i]; the calling thread becomes
- * lcore 0 and may run on the other CPUs (on all of them if workers have all). Only the PCI devices that the
- * configuration names are touched. Sockets of telemetry go to `directory`. Returns 0, -EINVAL for a CPU that isn't
- * there, -ENOMEM without hugepages, -EIO for what else EAL refuses.
+ * Start EAL: worker i becomes EAL's lcore i + 1, pinned to the CPU workers.lcores[i]; the calling thread
+ * becomes lcore 0 and may run on the other CPUs (on all of them if workers have all). Only the PCI devices
+ * that the configuration names are touched. Sockets of telemetry go to `directory`. Returns 0, -EINVAL for a
+ * CPU that isn't there, -ENOMEM without hugepages, -EIO for what else EAL refuses.
  */
 int eal_begin(const struct gateway *gateway, const char *directory, struct err *err);
 void eal_end(void);

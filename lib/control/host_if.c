@@ -36,8 +36,8 @@ static int neighbours_add(struct control *control, struct err *err)
 		struct rte_ether_addr mac;
 
 		memcpy(mac.addr_bytes, conf->mac.bytes, sizeof(mac.addr_bytes));
-		if (neigh_proto_add_static(control->neigh_proto, (uint8_t)gateway_find_port(gateway, conf->port),
-			    &conf->address, &mac) != 0)
+		if (neigh_proto_add_static(control->neigh_proto,
+			    (uint8_t)gateway_find_port(gateway, conf->port), &conf->address, &mac) != 0)
 			return err_set(err, ENOSPC, "neighbours[%zu]: more than %d", i, NEIGH_STATIC_MAX);
 	}
 	return 0;

@@ -1,6 +1,6 @@
 /*
- * The control thread's side of the queues to the workers: ARP and neighbour discovery, and packets that wait for
- * them. Main thread only.
+ * The control thread's side of the queues to the workers: ARP and neighbour discovery, and packets that wait
+ * for them. Main thread only.
  */
 #ifndef CULVERT_CONTROL_HOST_IF_H
 #define CULVERT_CONTROL_HOST_IF_H

@@ -36,7 +36,9 @@ static int directory_check(const char *directory, struct err *err)
 		return err_set(err, errno, "control directory %s: %s", directory, strerror(errno));
 	if (!S_ISDIR(status.st_mode) || (status.st_uid != geteuid() && status.st_uid != 0) ||
 		(status.st_mode & S_IWOTH))
-		return err_set(err, EPERM, "control directory %s: it must be a directory of this user that others can't write to",
+		return err_set(err, EPERM,
+			"control directory %s: it must be a directory of this user that others can't write "
+			"to",
 			directory);
 	return 0;
 }
@@ -47,7 +49,8 @@ int control_lock(const char *directory, struct err *err)
 	int fd, ret;
 
 	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-		return err_set(err, errno, "control directory %s can't be made: %s", directory, strerror(errno));
+		return err_set(
+			err, errno, "control directory %s can't be made: %s", directory, strerror(errno));
 	ret = directory_check(directory, err);
 	if (ret != 0)
 		return ret;
@@ -57,7 +60,9 @@ int control_lock(const char *directory, struct err *err)
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		close(fd);
-		return err_set(err, EBUSY, "%s is held: another culvertd runs with this control directory; stop it, or set control.directory",
+		return err_set(err, EBUSY,
+			"%s is held: another culvertd runs with this control directory; stop it, or set "
+			"control.directory",
 			path);
 	}
 	return fd;

@@ -14,8 +14,9 @@
 void control_directory_set(struct gateway *gateway);
 
 /*
- * Make the directory (mode 0700) if it isn't there, and lock the file `lock` in it. Returns the descriptor that
- * holds the lock until it is closed; -EBUSY when another process has it; else -errno. err is set on failure.
+ * Make the directory (mode 0700) if it isn't there, and lock the file `lock` in it. Returns the descriptor
+ * that holds the lock until it is closed; -EBUSY when another process has it; else -errno. err is set on
+ * failure.
  */
 int control_lock(const char *directory, struct err *err);
 

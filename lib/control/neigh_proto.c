@@ -364,8 +364,10 @@ void neigh_proto_receive(struct neigh_proto *np, struct rte_mbuf *m)
 		advert_receive(np, port, &message);
 }
 
-/* RFC 4861 section 7.2.2: when there are too many for one neighbour, the newest takes the place of the
- * oldest. */
+/*
+ * RFC 4861 section 7.2.2: when there are too many for one neighbour, the newest takes the place of the
+ * oldest.
+ */
 static void hold(struct neigh_proto *np, struct neigh *n, struct rte_mbuf *m)
 {
 	if (n->n_held == NEIGH_HELD_EACH_MAX || (np->n_held == NEIGH_HELD_MAX && n->n_held > 0)) {

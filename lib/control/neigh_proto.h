@@ -28,13 +28,17 @@
 
 struct neigh_proto;
 
-/* Learned neighbours, with those that are being asked for; the neighbour table should hold them and the
- * configured. */
+/*
+ * Learned neighbours, with those that are being asked for; the neighbour table should hold them and the
+ * configured.
+ */
 #define NEIGH_DYNAMIC_MAX 4096
 /* Configured neighbours. */
 #define NEIGH_STATIC_MAX 4096
-/* Of the dynamic ones, those that have not answered (yet): a scan of the link from afar takes no more (RFC
- * 6583). */
+/*
+ * Of the dynamic ones, those that have not answered (yet): a scan of the link from afar takes no more (RFC
+ * 6583).
+ */
 #define NEIGH_PENDING_MAX 1024
 /* Packets that wait for one neighbour, and for all. */
 #define NEIGH_HELD_EACH_MAX 4

@@ -45,7 +45,8 @@ bool neigh_wire_parse(struct rte_mbuf *m, struct neigh_message *message);
  * in their struct pkt. Their source is `own`, an address of the port, or the port's MAC address.
  */
 
-/* Who has `target`? Asks the station `to` alone, or with NULL everyone (RFC 4861: the solicited-node group).
+/*
+ * Who has `target`? Asks the station `to` alone, or with NULL everyone (RFC 4861: the solicited-node group).
  */
 struct rte_mbuf *neigh_wire_request(struct rte_mempool *pool, const struct neigh_port *port,
 	const struct ip_addr *own, const struct ip_addr *target, const struct rte_ether_addr *to);

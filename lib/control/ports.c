@@ -22,12 +22,16 @@ _Static_assert(GATEWAY_PORTS_MAX <= PKT_PORTS_MAX, "a port's index fits into the
 #define POOL_FRAME_BYTES    2048
 #define RSS_TYPES           (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP)
 
-/* Buffers for every ring in the gateway to be full at once; one less than a power of two suits a mempool best. */
+/*
+ * Buffers for every ring in the gateway to be full at once; one less than a power of two suits a mempool
+ * best.
+ */
 static uint32_t pool_packets(const struct gateway *gateway)
 {
 	size_t n_workers = gateway->workers.n_lcores;
 	size_t needed = 2 * PORT_DESCRIPTORS * gateway->n_ports * n_workers +
-			n_workers * (CRYPTO_QUEUE_DEPTH + 2 * POOL_CACHE_PKTS + HOST_QUEUE_PKTS) + HOST_QUEUE_PKTS;
+			n_workers * (CRYPTO_QUEUE_DEPTH + 2 * POOL_CACHE_PKTS + HOST_QUEUE_PKTS) +
+			HOST_QUEUE_PKTS;
 	uint32_t packets = 4096;
 
 	if (gateway->memory.packets)
@@ -43,11 +47,14 @@ static int pool_create(const struct gateway *gateway, struct ports *ports, struc
 	uint32_t frame = POOL_FRAME_BYTES;
 
 	for (size_t i = 0; i < gateway->n_ports; i++)
-		frame = RTE_MAX(frame, (uint32_t)gateway->ports[i].mtu_bytes + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN);
+		frame = RTE_MAX(
+			frame, (uint32_t)gateway->ports[i].mtu_bytes + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN);
 	ports->packets = rte_pktmbuf_pool_create("packets", packets, POOL_CACHE_PKTS, sizeof(struct pkt),
 		(uint16_t)(RTE_PKTMBUF_HEADROOM + frame + POOL_TAILROOM_BYTES), (int)rte_socket_id());
 	if (!ports->packets)
-		return err_set(err, ENOMEM, "no memory for %u packet buffers of %u bytes: %s; raise memory.size_mb or lower memory.packets",
+		return err_set(err, ENOMEM,
+			"no memory for %u packet buffers of %u bytes: %s; raise memory.size_mb or lower "
+			"memory.packets",
 			packets, frame, rte_strerror(rte_errno));
 	return 0;
 }
@@ -92,12 +99,14 @@ static int device_open(struct port *port, struct err *err)
 	if (device_is_pci(conf->device)) {
 		if (rte_eth_dev_get_port_by_name(conf->device, &port->ethdev) != 0)
 			return err_set(err, ENODEV,
-				"port %s: no device %s; `dpdk-devbind.py --status` lists them, and it must be bound to vfio-pci",
+				"port %s: no device %s; `dpdk-devbind.py --status` lists them, and it must "
+				"be bound to vfio-pci",
 				conf->name, conf->device);
 		return 0;
 	}
 	if (vdev_open(conf->device, &port->ethdev) != 0)
-		return err_set(err, ENODEV, "port %s: the device '%s' can't be opened: no such driver, or wrong arguments",
+		return err_set(err, ENODEV,
+			"port %s: the device '%s' can't be opened: no such driver, or wrong arguments",
 			conf->name, conf->device);
 	return 0;
 }
@@ -133,8 +142,8 @@ static int queues_setup(struct port *port, const struct rte_eth_dev_info *info, 
 	return ret;
 }
 
-static int port_open(const struct port_conf *conf, uint16_t n_workers, struct rte_mempool *packets, struct port *port,
-	struct err *err)
+static int port_open(const struct port_conf *conf, uint16_t n_workers, struct rte_mempool *packets,
+	struct port *port, struct err *err)
 {
 	struct rte_eth_dev_info info;
 	int ret;
@@ -154,8 +163,8 @@ static int port_open(const struct port_conf *conf, uint16_t n_workers, struct rt
 		ret = rte_eth_macaddr_get(port->ethdev, &port->mac);
 	if (ret != 0) {
 		device_close(port);
-		return err_set(err, EIO, "port %s: the device '%s' can't be set up: %s", conf->name, conf->device,
-			rte_strerror(-ret));
+		return err_set(err, EIO, "port %s: the device '%s' can't be set up: %s", conf->name,
+			conf->device, rte_strerror(-ret));
 	}
 	/* Virtual devices often have no MTU to set; the data path checks lengths itself. */
 	if (rte_eth_dev_set_mtu(port->ethdev, conf->mtu_bytes) != 0)
@@ -199,8 +208,8 @@ int ports_start(struct ports *ports, struct err *err)
 
 		if (ret != 0) {
 			ports_stop(ports);
-			return err_set(err, EIO, "port %s: the device '%s' does not start: %s", port->conf->name,
-				port->conf->device, rte_strerror(-ret));
+			return err_set(err, EIO, "port %s: the device '%s' does not start: %s",
+				port->conf->name, port->conf->device, rte_strerror(-ret));
 		}
 		port->started = true;
 		log_info("port=%s device=%s side=%s mac=%s mtu=%u", port->conf->name, port->conf->device,
@@ -219,8 +228,8 @@ void ports_stop(struct ports *ports)
 	}
 }
 
-static void assign_rx(const struct port *port, uint8_t index, struct worker *const *workers, unsigned n_workers,
-	unsigned *next)
+static void assign_rx(const struct port *port, uint8_t index, struct worker *const *workers,
+	unsigned n_workers, unsigned *next)
 {
 	for (uint16_t queue = 0; queue < port->n_rx_queues; queue++) {
 		struct worker *w = workers[(*next)++ % n_workers];
@@ -229,8 +238,8 @@ static void assign_rx(const struct port *port, uint8_t index, struct worker *con
 		log_info("worker=%u polls port=%s rx_queue=%u", w->index, port->conf->name, queue);
 	}
 	if (port->n_rx_queues < n_workers)
-		log_warning("port=%s has %u rx queues for %u workers: the others don't receive from it", port->conf->name,
-			port->n_rx_queues, n_workers);
+		log_warning("port=%s has %u rx queues for %u workers: the others don't receive from it",
+			port->conf->name, port->n_rx_queues, n_workers);
 }
 
 static void assign_tx(struct port *port, uint8_t index, struct worker *const *workers, unsigned n_workers)
@@ -246,8 +255,8 @@ static void assign_tx(struct port *port, uint8_t index, struct worker *const *wo
 		};
 	}
 	if (port->n_tx_queues < n_workers)
-		log_warning("port=%s has %u tx queues for %u workers: they share them under a lock", port->conf->name,
-			port->n_tx_queues, n_workers);
+		log_warning("port=%s has %u tx queues for %u workers: they share them under a lock",
+			port->conf->name, port->n_tx_queues, n_workers);
 }
 
 void ports_assign(struct ports *ports, struct worker *const *workers, unsigned n_workers)

@@ -32,7 +32,10 @@ struct ports {
 	struct port ports[GATEWAY_PORTS_MAX];
 };
 
-/* Make the pool, open and configure all ports. Returns 0 or -errno with err naming the port; then none is open. */
+/*
+ * Make the pool, open and configure all ports. Returns 0 or -errno with err naming the port; then none is
+ * open.
+ */
 int ports_open(const struct gateway *gateway, struct ports *ports, struct err *err);
 void ports_close(struct ports *ports);
 
@@ -41,8 +44,8 @@ int ports_start(struct ports *ports, struct err *err);
 void ports_stop(struct ports *ports);
 
 /*
- * Give every receive queue to a worker, in turn, and every worker its transmit queue of every port; say in the
- * log who polls what. Before the workers run.
+ * Give every receive queue to a worker, in turn, and every worker its transmit queue of every port; say in
+ * the log who polls what. Before the workers run.
  */
 void ports_assign(struct ports *ports, struct worker *const *workers, unsigned n_workers);
 

@@ -26,9 +26,11 @@ int tables_create(struct control *control, struct err *err)
 	int ret = qsbr_create(control, err);
 
 	if (ret == 0)
-		ret = sad_create((uint32_t)control->gateway->n_sas, control->qsbr, socket, &control->sad, err);
+		ret = sad_create(
+			(uint32_t)control->gateway->n_sas, control->qsbr, socket, &control->sad, err);
 	if (ret == 0)
-		ret = neigh_table_create(TABLES_NEIGHBOURS_MAX, control->qsbr, socket, &control->neighbours, err);
+		ret = neigh_table_create(
+			TABLES_NEIGHBOURS_MAX, control->qsbr, socket, &control->neighbours, err);
 	if (ret == 0) {
 		control->to_control = rte_ring_create("to_control", HOST_QUEUE_PKTS, socket, RING_F_SC_DEQ);
 		if (!control->to_control)

@@ -9,7 +9,10 @@
 #include <rte_errno.h>
 #include <rte_telemetry.h>
 
-/* A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63 characters. */
+/*
+ * A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63
+ * characters.
+ */
 #define NAMES_PER_REPLY 200
 
 /*
@@ -50,7 +53,8 @@ static int answer_port(const struct stats *stats, const char *name, uint8_t port
 	return rte_tel_data_add_dict_container(data, name, dict, 0);
 }
 
-static int answer_ports(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+static int answer_ports(
+	const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
 {
 	struct stats stats;
 	int ret = 0;
@@ -62,7 +66,8 @@ static int answer_ports(const struct control *control, const char *argument __rt
 	return ret;
 }
 
-static int answer_drops(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+static int answer_drops(
+	const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
 {
 	struct stats stats;
 
@@ -74,7 +79,8 @@ static int answer_drops(const struct control *control, const char *argument __rt
 	return 0;
 }
 
-static int answer_totals(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+static int answer_totals(
+	const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
 {
 	struct stats stats;
 
@@ -89,7 +95,8 @@ static int answer_totals(const struct control *control, const char *argument __r
 	return 0;
 }
 
-static int answer_workers(const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+static int answer_workers(
+	const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
 {
 	rte_tel_data_start_dict(data);
 	for (unsigned i = 0; i < control->n_workers; i++) {
@@ -138,8 +145,8 @@ static int answer_sa(const struct control *control, const char *argument, struct
 	rte_tel_data_add_dict_string(data, "source", ip_addr_format(&sa->source, text));
 	rte_tel_data_add_dict_string(data, "destination", ip_addr_format(&sa->destination, text));
 	rte_tel_data_add_dict_u64(data, "spi", rte_be_to_cpu_32(sa->spi));
-	rte_tel_data_add_dict_u64(data, "sequence",
-		sa->inbound ? replay_highest(sa->replay) : atomic_load(&sa->seq.next) - 1);
+	rte_tel_data_add_dict_u64(
+		data, "sequence", sa->inbound ? replay_highest(sa->replay) : atomic_load(&sa->seq.next) - 1);
 	rte_tel_data_add_dict_u64(data, "packets", sum.packets);
 	rte_tel_data_add_dict_u64(data, "bytes", sum.bytes);
 	for (unsigned i = 0; i < SA_DROP_COUNT; i++)
@@ -149,7 +156,8 @@ static int answer_sa(const struct control *control, const char *argument, struct
 }
 
 #define COMMAND(name)                                                                                        \
-	static int on_##name(const char *command __rte_unused, const char *argument, struct rte_tel_data *data)  \
+	static int on_##name(                                                                                \
+		const char *command __rte_unused, const char *argument, struct rte_tel_data *data)           \
 	{                                                                                                    \
 		return with_control(answer_##name, argument, data);                                          \
 	}
@@ -177,11 +185,12 @@ static const struct {
 int telemetry_begin(struct control *control, struct err *err)
 {
 	for (size_t i = 0; i < RTE_DIM(commands); i++) {
-		int ret = rte_telemetry_register_cmd(commands[i].command, commands[i].callback, commands[i].help);
+		int ret = rte_telemetry_register_cmd(
+			commands[i].command, commands[i].callback, commands[i].help);
 
 		if (ret != 0)
-			return err_set(err, -ret, "telemetry: %s can't be registered: %s", commands[i].command,
-				rte_strerror(-ret));
+			return err_set(err, -ret, "telemetry: %s can't be registered: %s",
+				commands[i].command, rte_strerror(-ret));
 	}
 	pthread_mutex_lock(&served.lock);
 	served.control = control;

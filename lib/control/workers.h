@@ -13,7 +13,10 @@ void workers_destroy(struct control *control);
 
 /* Start the threads. A snapshot has been published. Returns 0 or -errno; then none runs. */
 int workers_launch(struct control *control, struct err *err);
-/* Ask them to stop, wait until they have drained, and drop what is left in the queues between them and control. */
+/*
+ * Ask them to stop, wait until they have drained, and drop what is left in the queues between them and
+ * control.
+ */
 void workers_stop(struct control *control);
 
 #endif

@@ -62,7 +62,10 @@ static const struct ip_addr *error_source(struct rte_mbuf *m, const struct snaps
 	const struct ip_addr *addr;
 
 	if (p->flags & PKT_DECAPSULATED) {
-		/* The port behind which the destination is: its address is one that the tunnel's policies cover. */
+		/*
+		 * The port behind which the destination is: its address is one that the tunnel's policies
+		 * cover.
+		 */
 		struct ip_addr destination = ip_addr_from_bytes(p->family, pkt_destination(m));
 		const struct next_hop *hop = route_find(snapshot->routes, &destination);
 
@@ -76,8 +79,8 @@ static const struct ip_addr *error_source(struct rte_mbuf *m, const struct snaps
 	return addr->family == IP_NONE ? NULL : addr;
 }
 
-static bool icmp_error_one(struct rte_mbuf *m, const struct snapshot *snapshot, struct host_limit *limit,
-	uint64_t now_tsc)
+static bool icmp_error_one(
+	struct rte_mbuf *m, const struct snapshot *snapshot, struct host_limit *limit, uint64_t now_tsc)
 {
 	const struct ip_addr *source;
 

@@ -19,12 +19,15 @@ struct rte_ring;
 
 /* Packets that wait in a queue at most. */
 #define HOST_QUEUE_PKTS 1024
-/* ICMP errors and echo replies of one worker: so many a second, and so many at once (RFC 1812 section 4.3.2.8). */
+/*
+ * ICMP errors and echo replies of one worker: so many a second, and so many at once (RFC 1812
+ * section 4.3.2.8).
+ */
 #define HOST_ICMP_PER_SECOND 1000
 #define HOST_ICMP_AT_ONCE    100
 
 struct host_queue {
-	struct rte_ring *to_control; /* shared by all workers */
+	struct rte_ring *to_control;   /* shared by all workers */
 	struct rte_ring *from_control; /* this worker's */
 };
 
@@ -47,8 +50,8 @@ void host_to_control(struct burst *burst, const struct host_queue *queue, struct
 void host_answer(struct burst *burst, struct host_limit *limit, uint64_t now_tsc, struct drops *drops);
 
 /*
- * Packets that can't be forwarded, with the ICMP error to send in struct pkt: turn each into the error, from an
- * address of the port that it came in by, or, for one out of a tunnel, of the port that its destination is
+ * Packets that can't be forwarded, with the ICMP error to send in struct pkt: turn each into the error, from
+ * an address of the port that it came in by, or, for one out of a tunnel, of the port that its destination is
  * behind. The packet counts as dropped (ttl_expired, out_mtu), the error as made by the gateway: *generated
  * grows by the errors kept. Where no error may be sent, the packet is freed.
  */

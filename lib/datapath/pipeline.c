@@ -184,7 +184,8 @@ static void answer_unforwardable(struct worker *w)
 		struct burst b = w->unforwardable;
 
 		w->unforwardable.n = 0;
-		host_icmp_errors(&b, w->snapshot, &w->icmp_limit, w->now_tsc, &w->drops, &w->counters.generated);
+		host_icmp_errors(
+			&b, w->snapshot, &w->icmp_limit, w->now_tsc, &w->drops, &w->counters.generated);
 		reply(w, &b);
 	}
 }

@@ -1,9 +1,9 @@
 /*
  * A snapshot: everything about forwarding that doesn't change, published to the workers as one pointer.
  *
- * The control thread makes it, publishes it, and destroys it when no worker reads it any more: a worker adopts
- * the newest snapshot between two bursts, only when its crypto queues are empty, so that afterwards it holds
- * nothing of an older one. SPD, routes and own addresses belong to the snapshot; it borrows the SAs.
+ * The control thread makes it, publishes it, and destroys it when no worker reads it any more: a worker
+ * adopts the newest snapshot between two bursts, only when its crypto queues are empty, so that afterwards it
+ * holds nothing of an older one. SPD, routes and own addresses belong to the snapshot; it borrows the SAs.
  */
 #ifndef CULVERT_DATAPATH_SNAPSHOT_H
 #define CULVERT_DATAPATH_SNAPSHOT_H

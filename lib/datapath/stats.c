@@ -30,8 +30,8 @@ static void add_worker(struct stats *stats, const struct worker *w)
 	add_drops(stats, &w->drops);
 }
 
-void stats_collect(const struct worker *const *workers, unsigned n_workers, const struct control_counters *control,
-	uint8_t n_ports, struct stats *stats)
+void stats_collect(const struct worker *const *workers, unsigned n_workers,
+	const struct control_counters *control, uint8_t n_ports, struct stats *stats)
 {
 	*stats = (struct stats){
 		.n_ports = n_ports,
@@ -68,8 +68,9 @@ static void print_ports(FILE *file, const struct stats *stats, const char *const
 	fprintf(file, "%-20s %14s %18s %14s %18s %14s %14s\n", "port", "rx packets", "rx bytes", "tx packets",
 		"tx bytes", "drops", "missed");
 	for (uint8_t i = 0; i < stats->n_ports; i++)
-		fprintf(file, "%-20s %14" PRIu64 " %18" PRIu64 " %14" PRIu64 " %18" PRIu64 " %14" PRIu64
-			      " %14" PRIu64 "\n",
+		fprintf(file,
+			"%-20s %14" PRIu64 " %18" PRIu64 " %14" PRIu64 " %18" PRIu64 " %14" PRIu64
+			" %14" PRIu64 "\n",
 			port_names[i], stats->rx_packets[i], stats->rx_bytes[i], stats->tx_packets[i],
 			stats->tx_bytes[i], stats->port_drops[i], stats->missed[i]);
 }
@@ -81,11 +82,12 @@ static void print_drops(FILE *file, const struct stats *stats)
 	fprintf(file, "%-20s %14s  cause\n", "drop", "packets");
 	for (unsigned i = 0; i < DROP_COUNT; i++)
 		if (stats->drops[i] > 0)
-			fprintf(file, "%-20s %14" PRIu64 "  %s\n", drop_name(i), stats->drops[i], drop_text(i));
+			fprintf(file, "%-20s %14" PRIu64 "  %s\n", drop_name(i), stats->drops[i],
+				drop_text(i));
 }
 
-void stats_print(FILE *file, const struct stats *stats, const char *const *port_names, const struct sa *const *sas,
-	size_t n_sas)
+void stats_print(FILE *file, const struct stats *stats, const char *const *port_names,
+	const struct sa *const *sas, size_t n_sas)
 {
 	print_ports(file, stats, port_names);
 	print_drops(file, stats);
@@ -98,6 +100,7 @@ void stats_print(FILE *file, const struct stats *stats, const char *const *port_
 	fprintf(file,
 		"total: received=%" PRIu64 " generated=%" PRIu64 " sent=%" PRIu64 " dropped=%" PRIu64
 		" consumed=%" PRIu64 " held=%" PRIu64 "\n",
-		stats->rx_total, stats->generated, stats->tx_total, stats->drops_total, stats->consumed, stats->held);
+		stats->rx_total, stats->generated, stats->tx_total, stats->drops_total, stats->consumed,
+		stats->held);
 	fflush(file);
 }

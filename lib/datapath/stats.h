@@ -16,9 +16,9 @@
 /* What the control thread counts; it alone writes. */
 struct control_counters {
 	struct drops drops;
-	uint64_t consumed; /* packets that ended at the control thread: ARP and neighbour discovery */
+	uint64_t consumed;  /* packets that ended at the control thread: ARP and neighbour discovery */
 	uint64_t generated; /* frames that it made */
-	uint64_t held; /* packets that wait for their next hop's MAC address now */
+	uint64_t held;      /* packets that wait for their next hop's MAC address now */
 };
 
 struct stats {
@@ -39,14 +39,16 @@ struct stats {
 };
 
 /* Sum up; `missed` stays zero, since only control asks ports. `workers` has n_workers pointers. */
-void stats_collect(const struct worker *const *workers, unsigned n_workers, const struct control_counters *control,
-	uint8_t n_ports, struct stats *stats);
+void stats_collect(const struct worker *const *workers, unsigned n_workers,
+	const struct control_counters *control, uint8_t n_ports, struct stats *stats);
 
 /* Nothing was lost without a name: received + generated == sent + dropped + consumed + held. */
 bool stats_balanced(const struct stats *stats);
 
-/* A table that a person can read: ports, drop reasons that occurred, and SAs. Arrays have n_ports and n_sas. */
-void stats_print(FILE *file, const struct stats *stats, const char *const *port_names, const struct sa *const *sas,
-	size_t n_sas);
+/*
+ * A table that a person can read: ports, drop reasons that occurred, and SAs. Arrays have n_ports and n_sas.
+ */
+void stats_print(FILE *file, const struct stats *stats, const char *const *port_names,
+	const struct sa *const *sas, size_t n_sas);
 
 #endif

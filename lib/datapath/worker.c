@@ -11,7 +11,9 @@
 
 #include "datapath/pipeline.h"
 
-/* Frames asked of a queue at once: few enough to stay in the first-level cache, many enough to share costs. */
+/*
+ * Frames asked of a queue at once: few enough to stay in the first-level cache, many enough to share costs.
+ */
 #define WORKER_RX_BURST 32
 /* Empty loops before a worker pauses, and before it sleeps. */
 #define IDLE_LOOPS_PAUSE 64

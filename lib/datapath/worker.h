@@ -36,7 +36,7 @@ struct worker_counters {
 	uint64_t rx_packets[PKT_PORTS_MAX];
 	uint64_t rx_bytes[PKT_PORTS_MAX];
 	uint64_t generated; /* packets that the worker made: ICMP errors and echo replies */
-	uint64_t answered; /* packets that ended here because they were answered */
+	uint64_t answered;  /* packets that ended here because they were answered */
 	uint64_t to_control;
 	uint64_t from_control;
 	uint64_t loops;
@@ -72,13 +72,16 @@ struct worker {
 };
 
 /*
- * What the thread does before its first loop and after its last: announce itself to QSBR and adopt the published
- * snapshot; drain its queues and leave. Called by worker_run, and by tests that call the pipeline themselves.
+ * What the thread does before its first loop and after its last: announce itself to QSBR and adopt the
+ * published snapshot; drain its queues and leave. Called by worker_run, and by tests that call the pipeline
+ * themselves.
  */
 int worker_begin(struct worker *worker);
 void worker_end(struct worker *worker);
 
-/* The thread's function: poll until `stop`, then drain. Returns 0, or a negative errno when it can't begin. */
+/*
+ * The thread's function: poll until `stop`, then drain. Returns 0, or a negative errno when it can't begin.
+ */
 int worker_run(struct worker *worker);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * The gateway's own addresses: which packets are for the gateway itself.
  *
- * Immutable, part of a snapshot: control fills it before workers read it. A plain struct that the caller owns.
- * Limits: LOCAL_ADDRS_MAX addresses of each family, searched one after the other.
+ * Immutable, part of a snapshot: control fills it before workers read it. A plain struct that the caller
+ * owns. Limits: LOCAL_ADDRS_MAX addresses of each family, searched one after the other.
  */
 #ifndef CULVERT_FWD_LOCAL_H
 #define CULVERT_FWD_LOCAL_H
@@ -32,8 +32,8 @@ bool local_addrs_add(struct local_addrs *local, const struct ip_addr *addr);
 bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m);
 
 /*
- * Sort out packets for the gateway itself: ESP (protocol 50, a fragment of it too) to *esp, everything else to
- * *host; keep the rest. With esp NULL, ESP is nothing special and goes to *host.
+ * Sort out packets for the gateway itself: ESP (protocol 50, a fragment of it too) to *esp, everything else
+ * to *host; keep the rest. With esp NULL, ESP is nothing special and goes to *host.
  */
 void local_split(struct burst *burst, const struct local_addrs *local, struct burst *esp, struct burst *host,
 	struct drops *drops);

@@ -67,8 +67,10 @@ int neigh_table_create(
 		.name = "culvert_neigh",
 		.entries = RTE_MAX(capacity, (uint32_t)HASH_ENTRIES_MIN),
 		.key_len = sizeof(struct neigh_key),
-		/* Hosts on the link choose addresses. Under CRC, the default, keys that collide do so with
-		   any seed. */
+		/*
+		 * Hosts on the link choose addresses. Under CRC, the default, keys that collide do so with
+		 * any seed.
+		 */
 		.hash_func = rte_jhash,
 		.hash_func_init_val = (uint32_t)rte_rand(),
 		.socket_id = socket,
@@ -104,8 +106,10 @@ int neigh_set(
 
 	if (is_new && table->n == table->capacity)
 		return -ENOSPC;
-	/* A known key's word is replaced by one atomic store, so a reader sees the old MAC address or the new
-	 * one. */
+	/*
+	 * A known key's word is replaced by one atomic store, so a reader sees the old MAC address or the new
+	 * one.
+	 */
 	if (rte_hash_add_key_data(table->hash, &key, mac_word(mac)) != 0)
 		return -ENOSPC;
 	table->n += is_new;
@@ -116,7 +120,8 @@ int neigh_remove(struct neigh_table *table, uint8_t port, const struct ip_addr *
 {
 	struct neigh_key key = key_make(port, addr->family, addr->bytes);
 
-	/* The key's slot is reused only after every worker's next quiescent state: the table's defer queue.
+	/*
+	 * The key's slot is reused only after every worker's next quiescent state: the table's defer queue.
 	 */
 	if (rte_hash_del_key(table->hash, &key) < 0)
 		return -ENOENT;

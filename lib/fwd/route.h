@@ -21,8 +21,8 @@
 struct route_table;
 
 struct next_hop {
-	uint8_t port; /* index */
-	uint16_t mtu_bytes; /* of the port */
+	uint8_t port;           /* index */
+	uint16_t mtu_bytes;     /* of the port */
 	struct ip_addr gateway; /* family IP_NONE: the destination is on the port's link */
 };
 
@@ -43,11 +43,12 @@ void route_table_destroy(struct route_table *table);
 void route_lookup(struct burst *burst, const struct route_table *table, struct drops *drops);
 
 /*
- * Keep packets no longer than their next hop's MTU; move the others to *too_big with the ICMP error to send in
- * struct pkt (RFC 1191, RFC 8201). Drops: out_mtu for IPv4 packets without DF and for PKT_LOCAL ones, for which
- * no error is sent.
+ * Keep packets no longer than their next hop's MTU; move the others to *too_big with the ICMP error to send
+ * in struct pkt (RFC 1191, RFC 8201). Drops: out_mtu for IPv4 packets without DF and for PKT_LOCAL ones, for
+ * which no error is sent.
  */
-void route_mtu(struct burst *burst, const struct route_table *table, struct burst *too_big, struct drops *drops);
+void route_mtu(
+	struct burst *burst, const struct route_table *table, struct burst *too_big, struct drops *drops);
 
 /* The next hop towards an address, or NULL. Any thread. */
 const struct next_hop *route_find(const struct route_table *table, const struct ip_addr *destination);

@@ -18,7 +18,8 @@
 struct tx_port {
 	uint16_t ethdev; /* DPDK's port number */
 	uint16_t queue;
-	rte_spinlock_t *lock; /* shared with the other workers of this queue; NULL if it is this worker's alone */
+	rte_spinlock_t
+		*lock; /* shared with the other workers of this queue; NULL if it is this worker's alone */
 	struct burst buffer;
 	uint64_t packets; /* taken by the port */
 	uint64_t bytes;

@@ -423,7 +423,8 @@ void crypto_poll(struct crypto_worker *worker, struct burst *done)
 	for (unsigned i = 0; i < n_devices && done->n < BURST_MAX; i++) {
 		unsigned queue = (worker->poll_first + i) % n_devices;
 
-		/* Some drivers do their work only when asked for the result, so ask as long as there is any.
+		/*
+		 * Some drivers do their work only when asked for the result, so ask as long as there is any.
 		 */
 		if (worker->in_flight[queue] > 0)
 			queue_poll(worker, queue, done);

@@ -17,9 +17,9 @@
 void esp_in_prepare(struct burst *burst, const struct sa_tally *tally);
 
 /*
- * After the crypto: accept the sequence number, check and strip the ESP trailer, leave the inner packet, parsed
- * anew, with PKT_DECAPSULATED. Tunnel congestion marks are merged by RFC 6040 section 4.2.
- * Drops: crypto_failed, in_icv, in_replay, in_late, in_sa_proto, in_dummy, in_ecn.
+ * After the crypto: accept the sequence number, check and strip the ESP trailer, leave the inner packet,
+ * parsed anew, with PKT_DECAPSULATED. Tunnel congestion marks are merged by RFC 6040 section 4.2. Drops:
+ * crypto_failed, in_icv, in_replay, in_late, in_sa_proto, in_dummy, in_ecn.
  */
 void esp_in_finish(struct burst *burst, const struct sa_tally *tally);
 

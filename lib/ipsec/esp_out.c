@@ -66,7 +66,8 @@ void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tal
 	burst->n = kept;
 }
 
-/* Keep packets whose buffer has room at both ends, so that nothing can fail once a packet is being changed.
+/*
+ * Keep packets whose buffer has room at both ends, so that nothing can fail once a packet is being changed.
  */
 static void esp_out_keep_roomy(struct burst *burst, const struct sa_tally *tally)
 {
@@ -94,7 +95,8 @@ static inline void outer_ipv4_write_one(
 	memcpy(ip, sa->outer_header, sizeof(*ip));
 	ip->type_of_service = traffic_class;
 	ip->total_length = rte_cpu_to_be_16(length);
-	/* The template's checksum is of a zero TOS and length: what they add is all that changes (RFC 1624).
+	/*
+	 * The template's checksum is of a zero TOS and length: what they add is all that changes (RFC 1624).
 	 */
 	sum = (uint16_t)~ip->hdr_checksum + rte_cpu_to_be_16(traffic_class) + (uint32_t)ip->total_length;
 	sum = (sum & 0xffff) + (sum >> 16);

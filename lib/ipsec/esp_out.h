@@ -13,8 +13,8 @@
 
 /*
  * Keep packets that fit the SA's inner_mtu; move the others to *too_big with the ICMP error to send in
- * struct pkt (RFC 1191, RFC 8201). Drops: out_mtu for IPv4 packets that may be fragmented (DF clear), since no
- * error may be sent for them.
+ * struct pkt (RFC 1191, RFC 8201). Drops: out_mtu for IPv4 packets that may be fragmented (DF clear), since
+ * no error may be sent for them.
  */
 void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tally *tally);
 

@@ -29,8 +29,8 @@ enum replay_verdict {
 /*
  * A window of window_pkts numbers (SA_REPLAY_WINDOW_MIN to _MAX), or 0: no anti-replay, every number but 0 is
  * OK; that is for SAs without ESN, whose guess needs a window (RFC 4303 section 3.3.3). The right edge starts
- * at `highest` (0 for a new SA; tests and a restored SA set more): numbers up to it count as seen. Memory is of
- * that NUMA socket (or SOCKET_ID_ANY). NULL when memory runs out.
+ * at `highest` (0 for a new SA; tests and a restored SA set more): numbers up to it count as seen. Memory is
+ * of that NUMA socket (or SOCKET_ID_ANY). NULL when memory runs out.
  */
 struct replay *replay_create(uint32_t window_pkts, bool esn, uint64_t highest, int socket);
 void replay_destroy(struct replay *replay);

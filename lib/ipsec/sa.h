@@ -32,22 +32,23 @@
 #define SA_NAME_MAX       64
 
 /* The drop reasons that are counted for each SA too. */
-#define SA_DROP_REASONS(X)                                                                                   \
-	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv)         \
-	X(in_sa_proto) X(in_dummy) X(in_ecn) X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf)        \
-	X(crypto_full) X(crypto_failed)
+/* clang-format off */
+#define SA_DROP_REASONS(X) \
+	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
+	X(in_ecn) X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
+/* clang-format on */
 
 enum sa_drop {
 #define X(name) SA_DROP_##name,
 	SA_DROP_REASONS(X)
 #undef X
-	SA_DROP_COUNT
+		SA_DROP_COUNT
 };
 
 /* One worker's counters of one SA. The worker alone writes them; any thread may read. */
 struct sa_counters {
 	uint64_t packets; /* encapsulated, or decapsulated and accepted */
-	uint64_t bytes; /* of the inner IP packets */
+	uint64_t bytes;   /* of the inner IP packets */
 	uint64_t drops[SA_DROP_COUNT];
 } __rte_cache_aligned;
 
@@ -64,13 +65,13 @@ struct sa {
 	uint8_t iv_bytes;
 	uint8_t icv_bytes;
 	uint8_t align_bytes;
-	uint8_t family; /* of the tunnel's header */
-	uint16_t outer_bytes; /* length of outer_header */
+	uint8_t family;               /* of the tunnel's header */
+	uint16_t outer_bytes;         /* length of outer_header */
 	struct sa_counters *counters; /* one for each worker */
-	struct replay *replay; /* inbound */
+	struct replay *replay;        /* inbound */
 	/*
-	 * Outbound: the tunnel's header, with length and traffic class zero. An IPv4 checksum is right for that,
-	 * so that a packet's own is an update of it.
+	 * Outbound: the tunnel's header, with length and traffic class zero. An IPv4 checksum is right for
+	 * that, so that a packet's own is an update of it.
 	 */
 	alignas(RTE_CACHE_LINE_SIZE) uint8_t outer_header[40];
 	/* Written. */
@@ -98,7 +99,7 @@ struct sa_params {
 	const struct sa_conf *conf; /* borrowed during the call; the key is not kept */
 	bool inbound;
 	unsigned n_workers;
-	int socket; /* NUMA socket, or SOCKET_ID_ANY */
+	int socket;       /* NUMA socket, or SOCKET_ID_ANY */
 	uint64_t iv_mask; /* random from the operating system; a test may say 0 */
 };
 
@@ -126,8 +127,8 @@ uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes);
 /* Drop a packet, counted for the gateway and for its SA: sa_drop_one(tally, m, in_icv). */
 #define sa_drop_one(tally_, m_, name_) sa_drop_slot_one(tally_, m_, DROP_##name_, SA_DROP_##name_)
 
-static inline void sa_drop_slot_one(const struct sa_tally *tally, struct rte_mbuf *m, enum drop_reason reason,
-	enum sa_drop slot)
+static inline void sa_drop_slot_one(
+	const struct sa_tally *tally, struct rte_mbuf *m, enum drop_reason reason, enum sa_drop slot)
 {
 	pkt_of(m)->sa->counters[tally->worker].drops[slot]++;
 	drop_one(tally->drops, m, reason);

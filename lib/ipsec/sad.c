@@ -27,7 +27,7 @@ struct sad_key {
 _Static_assert(sizeof(struct sad_key) == 24, "no padding, since the whole key is hashed");
 
 struct sad {
-	struct rte_hash *hash; /* struct sad_key to struct sa * */
+	struct rte_hash *hash;     /* struct sad_key to struct sa * */
 	struct rte_rcu_qsbr *qsbr; /* borrowed */
 };
 
@@ -73,8 +73,8 @@ void sad_destroy(struct sad *sad)
 }
 
 /*
- * Slots of removed keys come back only when every worker has passed a quiescent state. A table that seems full
- * may be full of those, so wait for the workers once; they never rest without saying so.
+ * Slots of removed keys come back only when every worker has passed a quiescent state. A table that seems
+ * full may be full of those, so wait for the workers once; they never rest without saying so.
  */
 static int key_add(struct sad *sad, const struct sad_key *key, struct sa *sa)
 {
@@ -105,8 +105,8 @@ int sad_remove(struct sad *sad, const struct sa *sa)
 	struct sad_key key = key_make(sa->spi, sa->destination.family, sa->destination.bytes);
 
 	/*
-	 * From here on no look-up finds the SA. The key's slot is reused only after every worker's next quiescent
-	 * state (the table's defer queue), and a worker may hold the SA itself just as long.
+	 * From here on no look-up finds the SA. The key's slot is reused only after every worker's next
+	 * quiescent state (the table's defer queue), and a worker may hold the SA itself just as long.
 	 */
 	return rte_hash_del_key(sad->hash, &key) < 0 ? -ENOENT : 0;
 }
@@ -120,8 +120,8 @@ struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr 
 }
 
 /*
- * What a packet must be before its SPI is read: whole (RFC 4303 section 3.4.1), and long enough to hold an ESP
- * header. Drops the others.
+ * What a packet must be before its SPI is read: whole (RFC 4303 section 3.4.1), and long enough to hold an
+ * ESP header. Drops the others.
  */
 static void sad_keep_readable(struct burst *burst, struct drops *drops)
 {
@@ -141,7 +141,10 @@ static void sad_keep_readable(struct burst *burst, struct drops *drops)
 	burst->n = kept;
 }
 
-/* RFC 4301 section 4.1: the tunnel's other end is part of the SA, so that a stolen SPI is of no use elsewhere. */
+/*
+ * RFC 4301 section 4.1: the tunnel's other end is part of the SA, so that a stolen SPI is of no use
+ * elsewhere.
+ */
 static bool sad_source_matches(const struct sa *sa, struct rte_mbuf *m)
 {
 	return memcmp(pkt_source(m), sa->source.bytes, ip_family_bytes(sa->family)) == 0;
@@ -161,7 +164,8 @@ void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tall
 		return;
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		const struct rte_esp_hdr *esp = rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->l4);
+		const struct rte_esp_hdr *esp =
+			rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->l4);
 
 		keys[i] = key_make(esp->spi, pkt_of(m)->family, pkt_destination(m));
 		key_pointers[i] = &keys[i];

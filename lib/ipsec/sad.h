@@ -22,17 +22,22 @@ int sad_create(uint32_t capacity, struct rte_rcu_qsbr *qsbr, int socket, struct 
 /* No worker may be looking up any more. The SAs stay the caller's. */
 void sad_destroy(struct sad *sad);
 
-/* Publish an inbound SA. -EEXIST: another has its SPI and destination; -ENOSPC: full. err is set on failure. */
+/*
+ * Publish an inbound SA. -EEXIST: another has its SPI and destination; -ENOSPC: full. err is set on failure.
+ */
 int sad_add(struct sad *sad, struct sa *sa, struct err *err);
-/* Unlink an SA. Workers may still hold it until each has passed a quiescent state. -ENOENT: it wasn't there. */
+/*
+ * Unlink an SA. Workers may still hold it until each has passed a quiescent state. -ENOENT: it wasn't there.
+ */
 int sad_remove(struct sad *sad, const struct sa *sa);
 
 /* The SA of that SPI and destination, or NULL. Any thread that the QSBR variable knows, or the writer. */
 struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr *destination);
 
 /*
- * For each ESP packet find the SA and put it into struct pkt. Drops: in_hdr where the ESP header is cut short,
- * in_no_sa, in_endpoint where the outer source is not the SA's, in_esp_fragment (section 3.4.1 of RFC 4303).
+ * For each ESP packet find the SA and put it into struct pkt. Drops: in_hdr where the ESP header is cut
+ * short, in_no_sa, in_endpoint where the outer source is not the SA's, in_esp_fragment (section 3.4.1 of RFC
+ * 4303).
  */
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally);
 

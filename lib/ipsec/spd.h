@@ -43,10 +43,11 @@ int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, i
 void spd_destroy(struct spd *spd);
 
 /*
- * The entry of each of n packets (1 to BURST_MAX) that parse has seen, NULL where none matches; pkt->policy is
- * set to the matching rule's index. For a packet with an IPv4 or IPv6 header alone.
+ * The entry of each of n packets (1 to BURST_MAX) that parse has seen, NULL where none matches; pkt->policy
+ * is set to the matching rule's index. For a packet with an IPv4 or IPv6 header alone.
  */
-void spd_find(const struct spd *spd, struct rte_mbuf *const *pkts, uint16_t n, const struct spd_entry **entries);
+void spd_find(
+	const struct spd *spd, struct rte_mbuf *const *pkts, uint16_t n, const struct spd_entry **entries);
 
 /*
  * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt.
@@ -68,9 +69,9 @@ void spd_in_host(struct burst *burst, const struct spd *spd, struct drops *drops
 
 /*
  * Inbound, for packets out of the SA in struct pkt: keep those that this SA may carry, which are those whose
- * first matching policy is PROTECT by this very SA (RFC 4301 section 5.2 step 4; the search in order makes the
- * overlapping selectors of other policies count as the decorrelated SPD of section 4.4.1 would).
- * Drops: in_selector, in_policy_block, in_no_policy.
+ * first matching policy is PROTECT by this very SA (RFC 4301 section 5.2 step 4; the search in order makes
+ * the overlapping selectors of other policies count as the decorrelated SPD of section 4.4.1 would). Drops:
+ * in_selector, in_policy_block, in_no_policy.
  */
 void spd_in_selector(struct burst *burst, const struct spd *spd, const struct sa_tally *tally);
 

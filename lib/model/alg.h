@@ -12,13 +12,13 @@
 #include <stdint.h>
 
 enum cipher_alg {
-	CIPHER_NULL, /* RFC 2410 */
+	CIPHER_NULL,    /* RFC 2410 */
 	CIPHER_AES_CBC, /* RFC 3602 */
 	CIPHER_AES_GCM, /* RFC 4106, authenticates too */
 };
 
 enum auth_alg {
-	AUTH_NONE, /* the cipher authenticates */
+	AUTH_NONE,          /* the cipher authenticates */
 	AUTH_HMAC_SHA2_256, /* RFC 4868 */
 	AUTH_HMAC_SHA2_512,
 };
@@ -28,9 +28,9 @@ struct alg {
 	enum cipher_alg cipher;
 	enum auth_alg auth;
 	uint8_t cipher_key_bytes;
-	uint8_t salt_bytes; /* follows the cipher key in the keying material (RFC 4106 section 8.1) */
+	uint8_t salt_bytes;     /* follows the cipher key in the keying material (RFC 4106 section 8.1) */
 	uint8_t auth_key_bytes; /* comes last */
-	uint8_t iv_bytes; /* on the wire */
+	uint8_t iv_bytes;       /* on the wire */
 	uint8_t icv_bytes;
 	uint8_t align_bytes; /* payload, padding and trailer are a multiple of this (RFC 4303 section 2.4) */
 };

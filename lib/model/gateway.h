@@ -35,7 +35,7 @@ struct port_conf {
 	struct ip_prefix *addresses; /* the gateway's own, with the prefix of the link */
 	size_t n_addresses;
 	uint16_t mtu_bytes; /* of an IP packet */
-	uint16_t vlan; /* 802.1Q tag of all frames, or PORT_VLAN_NONE */
+	uint16_t vlan;      /* 802.1Q tag of all frames, or PORT_VLAN_NONE */
 };
 
 struct route_conf {
@@ -50,8 +50,8 @@ struct neighbour_conf {
 };
 
 enum crypto_mode {
-	CRYPTO_AUTO, /* for each algorithm, the faster of the two that the driver has */
-	CRYPTO_SYNC, /* on the worker, in the call */
+	CRYPTO_AUTO,  /* for each algorithm, the faster of the two that the driver has */
+	CRYPTO_SYNC,  /* on the worker, in the call */
 	CRYPTO_ASYNC, /* enqueue, and dequeue later */
 };
 
@@ -61,7 +61,8 @@ struct workers_conf {
 	char **crypto; /* drivers in order of preference */
 	size_t n_crypto;
 	enum crypto_mode crypto_mode;
-	uint32_t idle_sleep_us; /* the longest sleep of a worker that finds nothing to do; 0: poll without rest */
+	uint32_t idle_sleep_us; /* the longest sleep of a worker that finds nothing to do; 0: poll without
+				   rest */
 };
 
 struct memory_conf {

@@ -13,7 +13,7 @@
 
 enum policy_direction {
 	POLICY_OUT, /* from the protected side */
-	POLICY_IN, /* towards the protected side */
+	POLICY_IN,  /* towards the protected side */
 };
 
 enum policy_action {

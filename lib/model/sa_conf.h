@@ -23,13 +23,13 @@
 
 struct sa_conf {
 	char *name;
-	uint32_t spi; /* host order */
+	uint32_t spi;          /* host order */
 	struct ip_addr source; /* the tunnel's ends, of one family */
 	struct ip_addr destination;
 	const struct alg *alg;
-	struct secret key; /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
+	struct secret key;           /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
 	uint32_t replay_window_pkts; /* 0: off */
-	bool esn; /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
+	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
 };
 
 #endif

@@ -39,7 +39,10 @@ struct selector {
 void selector_init(struct selector *selector);
 void selector_fini(struct selector *selector);
 
-/* True for ANY: it matches packets whose ports can't be seen, which a range, even of all ports seen, does not. */
+/*
+ * True for ANY: it matches packets whose ports can't be seen, which a range, even of all ports seen, does
+ * not.
+ */
 bool port_range_is_any(const struct port_range *range);
 
 /* Does the packet match? */

@@ -61,7 +61,7 @@ enum drop_reason {
 #define X(name, xfrm, text) DROP_##name,
 	DROP_REASONS(X)
 #undef X
-	DROP_COUNT
+		DROP_COUNT
 };
 
 /* One worker's counters, by the port that the packet came in by. */

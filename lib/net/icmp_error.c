@@ -92,8 +92,10 @@ static void ipv6_header_write(struct rte_mbuf *m, const struct ip_conf *conf)
 	memcpy(&ip->dst_addr, conf->destination, 16);
 }
 
-/* The ICMP message at `at`, with ICMPv6's pseudo header (RFC 8200 section 8.1): 0xffff if its checksum is
- * right. */
+/*
+ * The ICMP message at `at`, with ICMPv6's pseudo header (RFC 8200 section 8.1): 0xffff if its checksum is
+ * right.
+ */
 static uint16_t icmp_sum(struct rte_mbuf *m, uint8_t family, uint16_t at)
 {
 	uint16_t bytes = (uint16_t)(m->data_len - at);
@@ -109,7 +111,8 @@ static uint16_t icmp_sum(struct rte_mbuf *m, uint8_t family, uint16_t at)
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
-/* Write the IP header at the start of data and the checksum of the ICMP message behind it, and describe both.
+/*
+ * Write the IP header at the start of data and the checksum of the ICMP message behind it, and describe both.
  */
 static void icmp_finish(struct rte_mbuf *m, const struct ip_conf *conf)
 {
@@ -138,7 +141,8 @@ static void icmp_finish(struct rte_mbuf *m, const struct ip_conf *conf)
 	};
 }
 
-/* Type, code and MTU: in the low half of the last word for IPv4 (RFC 1191 section 4), in all of it for IPv6.
+/*
+ * Type, code and MTU: in the low half of the last word for IPv4 (RFC 1191 section 4), in all of it for IPv6.
  */
 static void icmp_header_write(uint8_t *icmp, const struct pkt *p)
 {

@@ -19,7 +19,8 @@
 
 /*
  * May an ICMP error answer this packet? Not one that is an ICMP error itself, a later fragment, PKT_LOCAL,
- * or from or to an address that stands for no single host (RFC 1812 section 4.3.2.7, RFC 4443 section 2.4(e)).
+ * or from or to an address that stands for no single host (RFC 1812 section 4.3.2.7, RFC 4443
+ * section 2.4(e)).
  */
 bool icmp_error_allowed_one(struct rte_mbuf *m);
 

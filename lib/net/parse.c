@@ -53,7 +53,8 @@ static bool parse_fragment(struct pkt *p, uint32_t offset, bool more, uint32_t b
 	return offset + bytes <= IP_BYTES_MAX;
 }
 
-/* Record what selectors see of the next layer's header (RFC 4301 section 4.4.1.1); false if it is cut short.
+/*
+ * Record what selectors see of the next layer's header (RFC 4301 section 4.4.1.1); false if it is cut short.
  */
 static bool parse_next_layer(struct rte_mbuf *m)
 {

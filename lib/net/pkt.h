@@ -24,28 +24,28 @@ struct sa;
 #define PKT_PORT_SELF PKT_PORTS_MAX
 
 enum pkt_flag {
-	PKT_HAS_PORTS = 1 << 0, /* source_port and destination_port hold what the packet says */
-	PKT_FRAGMENT = 1 << 1, /* any fragment of a larger packet, the first included */
+	PKT_HAS_PORTS = 1 << 0,      /* source_port and destination_port hold what the packet says */
+	PKT_FRAGMENT = 1 << 1,       /* any fragment of a larger packet, the first included */
 	PKT_LATER_FRAGMENT = 1 << 2, /* a fragment without the next layer's header */
-	PKT_ARP = 1 << 3, /* data starts at the ARP header */
-	PKT_DECAPSULATED = 1 << 4, /* came out of the inbound SA in `sa` */
+	PKT_ARP = 1 << 3,            /* data starts at the ARP header */
+	PKT_DECAPSULATED = 1 << 4,   /* came out of the inbound SA in `sa` */
 	PKT_LOCAL = 1 << 5, /* made by the gateway: its TTL is not decremented, no ICMP error answers it */
 	PKT_FRAME = 1 << 6, /* made by control: data starts at the Ethernet header, ready for port_out */
-	PKT_UNRESOLVED = 1 << 7, /* handed to control because its next hop has no known MAC address */
-	PKT_ICV_BAD = 1 << 8, /* crypto ran and the ICV did not verify */
+	PKT_UNRESOLVED = 1 << 7,    /* handed to control because its next hop has no known MAC address */
+	PKT_ICV_BAD = 1 << 8,       /* crypto ran and the ICV did not verify */
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
 };
 
 struct pkt {
 	/* Set by parse_burst. */
-	uint16_t flags; /* enum pkt_flag */
-	uint8_t port_in; /* index of the port, or PKT_PORT_SELF */
-	uint8_t family; /* enum ip_family; IP_NONE for ARP */
-	uint8_t protocol; /* next layer protocol, IPv6 extension headers skipped */
-	uint8_t port_out; /* set by route_lookup */
-	uint16_t l4; /* offset of the next layer's header from the IP header */
-	uint16_t ip_len; /* bytes of the IP packet, its header included */
-	uint16_t source_port; /* host order; ICMP: the type. Valid with PKT_HAS_PORTS */
+	uint16_t flags;            /* enum pkt_flag */
+	uint8_t port_in;           /* index of the port, or PKT_PORT_SELF */
+	uint8_t family;            /* enum ip_family; IP_NONE for ARP */
+	uint8_t protocol;          /* next layer protocol, IPv6 extension headers skipped */
+	uint8_t port_out;          /* set by route_lookup */
+	uint16_t l4;               /* offset of the next layer's header from the IP header */
+	uint16_t ip_len;           /* bytes of the IP packet, its header included */
+	uint16_t source_port;      /* host order; ICMP: the type. Valid with PKT_HAS_PORTS */
 	uint16_t destination_port; /* host order; ICMP: the code */
 	/* An ICMP error that answers this packet, for packets in a burst that icmp_error_burst takes. */
 	uint8_t icmp_type;
@@ -54,12 +54,12 @@ struct pkt {
 	/* ESP. */
 	uint16_t icv_offset; /* of the ICV from the start of data */
 	uint16_t esp_offset; /* of the ESP header from the start of data */
-	uint16_t inner_len; /* outbound: bytes of the packet inside, for the SA's counters */
-	struct sa *sa; /* inbound: found in the SAD; outbound: the policy's */
-	uint64_t seq; /* the whole 64-bit sequence number, also without ESN */
+	uint16_t inner_len;  /* outbound: bytes of the packet inside, for the SA's counters */
+	struct sa *sa;       /* inbound: found in the SAD; outbound: the policy's */
+	uint64_t seq;        /* the whole 64-bit sequence number, also without ESN */
 	/* Forwarding. */
 	uint32_t next_hop; /* index into the route table's next hops */
-	uint32_t policy; /* index of the SPD entry that matched */
+	uint32_t policy;   /* index of the SPD entry that matched */
 	uint64_t reserved[2];
 };
 
@@ -83,14 +83,14 @@ static inline struct rte_ipv6_hdr *pkt_ipv6(struct rte_mbuf *m)
 /* Pointers to the network-order addresses in the IP header: 4 or 16 bytes by pkt->family. */
 static inline const uint8_t *pkt_source(struct rte_mbuf *m)
 {
-	return pkt_of(m)->family == IP_V4 ? (const uint8_t *)&pkt_ipv4(m)->src_addr :
-					    (const uint8_t *)&pkt_ipv6(m)->src_addr;
+	return pkt_of(m)->family == IP_V4 ? (const uint8_t *)&pkt_ipv4(m)->src_addr
+					  : (const uint8_t *)&pkt_ipv6(m)->src_addr;
 }
 
 static inline const uint8_t *pkt_destination(struct rte_mbuf *m)
 {
-	return pkt_of(m)->family == IP_V4 ? (const uint8_t *)&pkt_ipv4(m)->dst_addr :
-					    (const uint8_t *)&pkt_ipv6(m)->dst_addr;
+	return pkt_of(m)->family == IP_V4 ? (const uint8_t *)&pkt_ipv4(m)->dst_addr
+					  : (const uint8_t *)&pkt_ipv6(m)->dst_addr;
 }
 
 /* The selector values of a parsed packet. */

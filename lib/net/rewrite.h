@@ -36,7 +36,7 @@ uint8_t traffic_class_get_one(struct rte_mbuf *m);
 void traffic_class_set_one(struct rte_mbuf *m, uint8_t traffic_class);
 
 /* Put an Ethernet header in front, with an 802.1Q tag unless vlan is 0. The mbuf's headroom has the space. */
-void ethernet_prepend_one(struct rte_mbuf *m, const struct rte_ether_addr *to, const struct rte_ether_addr *from,
-	uint16_t vlan, uint16_t ether_type);
+void ethernet_prepend_one(struct rte_mbuf *m, const struct rte_ether_addr *to,
+	const struct rte_ether_addr *from, uint16_t vlan, uint16_t ether_type);
 
 #endif

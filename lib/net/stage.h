@@ -39,7 +39,7 @@ static inline void stage_end(const struct stage_check *check)
 
 #define STAGE(burst_, drops_, ...)                                                                           \
 	const struct stage_check stage_check __attribute__((cleanup(stage_end), unused)) = stage_begin(      \
-		(struct stage_check){.bursts = {burst_ __VA_OPT__(,) __VA_ARGS__}, .drops = drops_})
+		(struct stage_check){.bursts = {burst_ __VA_OPT__(, ) __VA_ARGS__}, .drops = drops_})
 
 #else
 

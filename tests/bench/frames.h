@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Few enough to be in the second-level cache with small packets, as frames that a NIC has just written are.
+/*
+ * Few enough to be in the second-level cache with small packets, as frames that a NIC has just written are.
  */
 #define FRAMES_COUNT 1024
 

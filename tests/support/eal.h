@@ -21,7 +21,8 @@
  */
 int eal_start(void);
 
-/* The pool: mbufs with a struct pkt in their private area and the default data room. Made at the first call.
+/*
+ * The pool: mbufs with a struct pkt in their private area and the default data room. Made at the first call.
  */
 struct rte_mempool *eal_pool(void);
 

@@ -58,7 +58,8 @@ uint8_t gateway_env_port(const struct gateway_env *env, const char *name)
 	return (uint8_t)port;
 }
 
-void gateway_env_receive_frames(struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n)
+void gateway_env_receive_frames(
+	struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n)
 {
 	struct worker *w = env->worker;
 	uint8_t index = gateway_env_port(env, port);
@@ -77,11 +78,13 @@ void gateway_env_receive_frames(struct gateway_env *env, const char *port, struc
 	tx_flush(&w->tx, &w->drops);
 }
 
-struct rte_mbuf *gateway_env_frame_of(const struct gateway_env *env, const char *port, const struct packet_spec *spec)
+struct rte_mbuf *gateway_env_frame_of(
+	const struct gateway_env *env, const char *port, const struct packet_spec *spec)
 {
 	struct rte_mbuf *m = packet_frame_mbuf(spec);
 
-	rte_pktmbuf_mtod(m, struct rte_ether_hdr *)->dst_addr = env->control.ports.ports[gateway_env_port(env, port)].mac;
+	rte_pktmbuf_mtod(m, struct rte_ether_hdr *)->dst_addr =
+		env->control.ports.ports[gateway_env_port(env, port)].mac;
 	return m;
 }
 
@@ -96,7 +99,9 @@ struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port)
 {
 	struct rte_mbuf *m;
 
-	return rte_eth_rx_burst(env->control.ports.ports[gateway_env_port(env, port)].ethdev, 0, &m, 1) == 1 ? m : NULL;
+	return rte_eth_rx_burst(env->control.ports.ports[gateway_env_port(env, port)].ethdev, 0, &m, 1) == 1
+		       ? m
+		       : NULL;
 }
 
 uint64_t gateway_env_dropped(const struct gateway_env *env, enum drop_reason reason)
@@ -117,9 +122,11 @@ struct sa *gateway_env_peer(struct gateway_env *env, const char *name)
 		i++;
 	ck_assert_msg(i < env->gateway.n_sas && i < RTE_DIM(env->peers), "no sa %s", name);
 	if (!env->peers[i]) {
-		struct sa_params params = {.conf = &env->gateway.sas[i], .n_workers = 1, .socket = SOCKET_ID_ANY};
+		struct sa_params params = {
+			.conf = &env->gateway.sas[i], .n_workers = 1, .socket = SOCKET_ID_ANY};
 
-		ck_assert_msg(sa_create(&params, &env->control.crypto, &env->peers[i], &err) == 0, "%s", err.text);
+		ck_assert_msg(
+			sa_create(&params, &env->control.crypto, &env->peers[i], &err) == 0, "%s", err.text);
 	}
 	return env->peers[i];
 }
@@ -180,7 +187,11 @@ void gateway_env_end(struct gateway_env *env)
 	ports_close(&control->ports);
 	cryptodevs_close(&control->crypto);
 	gateway_fini(&env->gateway);
-	/* Frames came past rte_eth_rx_burst, so nobody counted them as received but gateway_env_receive_frames. */
-	ck_assert_msg(stats_balanced(&stats), "received=%lu generated=%lu sent=%lu dropped=%lu consumed=%lu held=%lu",
-		stats.rx_total, stats.generated, stats.tx_total, stats.drops_total, stats.consumed, stats.held);
+	/*
+	 * Frames came past rte_eth_rx_burst, so nobody counted them as received but
+	 * gateway_env_receive_frames.
+	 */
+	ck_assert_msg(stats_balanced(&stats),
+		"received=%lu generated=%lu sent=%lu dropped=%lu consumed=%lu held=%lu", stats.rx_total,
+		stats.generated, stats.tx_total, stats.drops_total, stats.consumed, stats.held);
 }

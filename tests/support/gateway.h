@@ -1,9 +1,11 @@
 /*
- * A whole gateway in the test's process and thread: configured by YAML, its worker's pipeline called directly.
+ * A whole gateway in the test's process and thread: configured by YAML, its worker's pipeline called
+ * directly.
  *
- * Test suites with EAL, CK_NOFORK. Ports are `net_ring` devices, whose transmit ring is their receive ring: what
- * the pipeline sends, the test receives. Frames are made from eal_pool(), so that eal_teardown finds leaks.
- * Limits: one gateway at a time; the control thread's part runs when the test calls gateway_env_control.
+ * Test suites with EAL, CK_NOFORK. Ports are `net_ring` devices, whose transmit ring is their receive ring:
+ * what the pipeline sends, the test receives. Frames are made from eal_pool(), so that eal_teardown finds
+ * leaks. Limits: one gateway at a time; the control thread's part runs when the test calls
+ * gateway_env_control.
  */
 #ifndef CULVERT_TESTS_SUPPORT_GATEWAY_H
 #define CULVERT_TESTS_SUPPORT_GATEWAY_H
@@ -15,7 +17,7 @@ struct gateway_env {
 	struct gateway gateway;
 	struct control control;
 	struct worker *worker; /* number 0 */
-	struct sa *peers[16]; /* the other ends of inbound SAs, by the SA's place; NULL until used */
+	struct sa *peers[16];  /* the other ends of inbound SAs, by the SA's place; NULL until used */
 };
 
 /* Bring the gateway up; the test fails where that fails. EAL runs. */
@@ -27,14 +29,16 @@ void gateway_env_end(struct gateway_env *env);
 uint8_t gateway_env_port(const struct gateway_env *env, const char *name);
 
 /*
- * The packet arrives at the port, in a frame to the port's MAC address, and goes all its way, crypto that is in
- * flight included.
+ * The packet arrives at the port, in a frame to the port's MAC address, and goes all its way, crypto that is
+ * in flight included.
  */
 void gateway_env_receive(struct gateway_env *env, const char *port, const struct packet_spec *spec);
 /* The same for n frames in one burst, which become the gateway's. */
-void gateway_env_receive_frames(struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n);
+void gateway_env_receive_frames(
+	struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n);
 /* The frame in which the packet arrives at the port, to be spoiled first. */
-struct rte_mbuf *gateway_env_frame_of(const struct gateway_env *env, const char *port, const struct packet_spec *spec);
+struct rte_mbuf *gateway_env_frame_of(
+	const struct gateway_env *env, const char *port, const struct packet_spec *spec);
 
 /* The next frame that the port sent, or NULL. The caller frees it. */
 struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port);
@@ -46,9 +50,9 @@ uint64_t gateway_env_dropped(const struct gateway_env *env, enum drop_reason rea
 struct peer_esp {
 	const char *sa; /* the gateway's inbound SA */
 	struct packet_spec inner;
-	uint8_t next_header; /* 0: the right one */
+	uint8_t next_header;   /* 0: the right one */
 	uint8_t inner_version; /* of the inner header, 0: the right one */
-	uint8_t outer_ecn; /* set on the way */
+	uint8_t outer_ecn;     /* set on the way */
 };
 
 /*

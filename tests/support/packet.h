@@ -16,24 +16,11 @@
 #define PACKET_BYTES_MAX 9216
 
 /* The port's address, the one that frames come from, and one of another station. */
-#define PACKET_MAC_OURS                                                                                      \
-	{                                                                                                    \
-		{                                                                                            \
-			0x02, 0x00, 0x5e, 0x00, 0x02, 0x01                                                   \
-		}                                                                                            \
-	}
-#define PACKET_MAC_PEER                                                                                      \
-	{                                                                                                    \
-		{                                                                                            \
-			0x02, 0x00, 0x5e, 0x00, 0x02, 0xfe                                                   \
-		}                                                                                            \
-	}
-#define PACKET_MAC_ANOTHER                                                                                   \
-	{                                                                                                    \
-		{                                                                                            \
-			0x02, 0x00, 0x5e, 0x00, 0x02, 0x77                                                   \
-		}                                                                                            \
-	}
+/* clang-format off */
+#define PACKET_MAC_OURS    {{0x02, 0x00, 0x5e, 0x00, 0x02, 0x01}}
+#define PACKET_MAC_PEER    {{0x02, 0x00, 0x5e, 0x00, 0x02, 0xfe}}
+#define PACKET_MAC_ANOTHER {{0x02, 0x00, 0x5e, 0x00, 0x02, 0x77}}
+/* clang-format on */
 
 struct packet_spec {
 	const char *source;        /* text; its family is the packet's. NULL: 10.1.0.1, or fd00:1::1 */
@@ -57,7 +44,8 @@ size_t packet_build(const struct packet_spec *spec, uint8_t *out);
 /* The same in an Ethernet frame to PACKET_MAC_OURS, not padded. */
 size_t packet_build_frame(const struct packet_spec *spec, uint8_t *out);
 
-/* An mbuf with the packet, and its struct pkt filled in as parse_burst does (port_in 0). The caller frees it.
+/*
+ * An mbuf with the packet, and its struct pkt filled in as parse_burst does (port_in 0). The caller frees it.
  */
 struct rte_mbuf *packet_mbuf(const struct packet_spec *spec);
 /* An mbuf with the frame, not parsed. */

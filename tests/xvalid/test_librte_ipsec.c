@@ -54,7 +54,8 @@ static struct {
 static const char *const drivers[] = {"aesni_mb", "openssl"};
 
 #define N_DRIVERS (sizeof(drivers) / sizeof(*drivers))
-/* Of each algorithm: ESN or not, two families outside and inside, both ways of the crypto, and the drivers.
+/*
+ * Of each algorithm: ESN or not, two families outside and inside, both ways of the crypto, and the drivers.
  */
 #define N_VARIANTS (2 * 2 * 2 * 2 * N_DRIVERS)
 

@@ -861,8 +861,10 @@ END_TEST
 
 START_TEST(addresses_that_no_neighbour_can_have_are_neither_asked_for_nor_learned)
 {
-	/* Off the link, its network, its broadcast address, a group, and IPv4 where the port has none of the
-	 * link. */
+	/*
+	 * Off the link, its network, its broadcast address, a group, and IPv4 where the port has none of the
+	 * link.
+	 */
 	static const char *const addresses[] = {"10.2.0.9", "10.1.0.0", "10.1.0.255", "224.0.0.1",
 		"192.0.2.9", "fd00:2::9", "ff02::9", "::", "0.0.0.0", "127.0.0.1", "::1"};
 	struct fixture *f = fixture_make();

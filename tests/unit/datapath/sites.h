@@ -1,6 +1,6 @@
 /*
- * The gateway that the data path's suites run: a protected `lan`, an unprotected `wan`, tunnels to a peer, and
- * policies of every kind.
+ * The gateway that the data path's suites run: a protected `lan`, an unprotected `wan`, tunnels to a peer,
+ * and policies of every kind.
  */
 #ifndef CULVERT_TESTS_UNIT_DATAPATH_SITES_H
 #define CULVERT_TESTS_UNIT_DATAPATH_SITES_H
@@ -40,8 +40,9 @@
 	"  - {name: link, direction: out, action: bypass, destination: 192.0.2.0/24}\n"                      \
 	"  - {name: cbc-out, direction: out, action: protect, destination: 10.2.3.0/24, sas: [out-cbc]}\n"   \
 	"  - {name: other-in, direction: in, action: protect, source: 10.2.3.0/24, sas: [in-other]}\n"       \
-	"  - {name: hub-in, direction: in, action: protect, source: 10.2.0.0/16, destination: 10.2.3.0/24,\n"  \
-	"     sas: [in]}\n"                                                                                   \
+	"  - {name: hub-in, direction: in, action: protect, source: 10.2.0.0/16, destination: "              \
+	"10.2.3.0/24,\n"                                                                                     \
+	"     sas: [in]}\n"                                                                                  \
 	"  - {name: out, direction: out, action: protect, source: [10.1.0.0/24, 'fd00:1::/64'],\n"           \
 	"     destination: [10.2.0.0/16, 'fd00:2::/64'], sas: [out]}\n"                                      \
 	"  - {name: in, direction: in, action: protect, source: [10.2.0.0/16, 'fd00:2::/64'],\n"             \

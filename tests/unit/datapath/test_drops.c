@@ -1,6 +1,6 @@
 /*
- * Every drop reason is provoked here, by a packet (or what it takes) that goes the whole way: the table at the end
- * is made of the list of reasons itself, so that a reason without its test does not compile.
+ * Every drop reason is provoked here, by a packet (or what it takes) that goes the whole way: the table at
+ * the end is made of the list of reasons itself, so that a reason without its test does not compile.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -156,8 +156,11 @@ static void provoke_in_endpoint(void)
 
 static void provoke_in_esp_fragment(void)
 {
-	from_wan((struct packet_spec){.source = "198.51.100.1", .destination = "192.0.2.1", .protocol = IPPROTO_ESP,
-		.payload_bytes = 80, .more_fragments = true});
+	from_wan((struct packet_spec){.source = "198.51.100.1",
+		.destination = "192.0.2.1",
+		.protocol = IPPROTO_ESP,
+		.payload_bytes = 80,
+		.more_fragments = true});
 }
 
 static void provoke_in_seq_zero(void)
@@ -279,7 +282,8 @@ static void provoke_crypto_full(void)
 		struct burst burst = {.n = BURST_MAX};
 
 		for (unsigned i = 0; i < BURST_MAX; i++)
-			frames[i] = lan_frame((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.3.1"});
+			frames[i] = lan_frame(
+				(struct packet_spec){.source = "10.1.0.1", .destination = "10.2.3.1"});
 		memcpy(burst.pkts, frames, sizeof(frames));
 		w->counters.rx_packets[0] += BURST_MAX;
 		pipeline_receive(w, 0, &burst);
@@ -335,8 +339,11 @@ static void provoke_neigh_full(void)
 
 static void provoke_nd_bad(void)
 {
-	from_lan((struct packet_spec){.source = "fd00:1::1", .destination = "fd00:1::fe", .protocol = IPPROTO_ICMPV6,
-		.source_port = 135, .payload_bytes = 16});
+	from_lan((struct packet_spec){.source = "fd00:1::1",
+		.destination = "fd00:1::fe",
+		.protocol = IPPROTO_ICMPV6,
+		.source_port = 135,
+		.payload_bytes = 16});
 	host_if_poll(&env.control, clock_now_ns());
 }
 
@@ -361,7 +368,9 @@ static void provoke_icmp_limit(void)
 	for (unsigned burst = 0; burst < 8; burst++) {
 		for (unsigned i = 0; i < BURST_MAX; i++)
 			frames[i] = lan_frame((struct packet_spec){.source = "10.1.0.1",
-				.destination = "10.1.0.254", .protocol = IPPROTO_ICMP, .source_port = 8});
+				.destination = "10.1.0.254",
+				.protocol = IPPROTO_ICMP,
+				.source_port = 8});
 		gateway_env_receive_frames(&env, "lan", frames, BURST_MAX);
 	}
 }

@@ -32,10 +32,10 @@ static void teardown(void)
 	eal_teardown();
 }
 
-#define ETHERNET   sizeof(struct rte_ether_hdr)
-#define IPV4(m)    rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, ETHERNET)
-#define IPV6(m)    rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, ETHERNET)
-#define BYTES(m)   rte_pktmbuf_mtod_offset(m, uint8_t *, ETHERNET)
+#define ETHERNET    sizeof(struct rte_ether_hdr)
+#define IPV4(m)     rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, ETHERNET)
+#define IPV6(m)     rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, ETHERNET)
+#define BYTES(m)    rte_pktmbuf_mtod_offset(m, uint8_t *, ETHERNET)
 #define IP_BYTES(m) (rte_pktmbuf_data_len(m) - ETHERNET)
 
 /* The one frame that the port sent, and no other port any. The caller frees it. */
@@ -92,8 +92,10 @@ START_TEST(cbc_and_gcm_tunnels_share_a_burst)
 	struct rte_mbuf *m;
 
 	for (unsigned i = 0; i < RTE_DIM(frames); i++)
-		frames[i] = gateway_env_frame_of(&env, "lan", &(struct packet_spec){.source = "10.1.0.1",
-			.destination = i % 2 ? "10.2.3.1" : "10.2.0.1", .payload_bytes = 33});
+		frames[i] = gateway_env_frame_of(&env, "lan",
+			&(struct packet_spec){.source = "10.1.0.1",
+				.destination = i % 2 ? "10.2.3.1" : "10.2.0.1",
+				.payload_bytes = 33});
 	gateway_env_receive_frames(&env, "lan", frames, RTE_DIM(frames));
 
 	while ((m = gateway_env_sent(&env, "wan"))) {
@@ -109,7 +111,8 @@ END_TEST
 START_TEST(a_packet_out_of_a_tunnel_goes_on_with_its_ttl_less_one)
 {
 	struct packet_spec inner = {SITE_INNER, .payload_bytes = 77, .ttl = 64};
-	struct rte_mbuf *esp = gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
+	struct rte_mbuf *esp =
+		gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
 	uint8_t expected[PACKET_BYTES_MAX];
 	size_t length;
 
@@ -127,13 +130,15 @@ END_TEST
 
 START_TEST(what_policies_bypass_goes_through_in_clear)
 {
-	gateway_env_receive(&env, "lan", &(struct packet_spec){.source = "10.1.0.1", .destination = "203.0.113.5"});
+	gateway_env_receive(
+		&env, "lan", &(struct packet_spec){.source = "10.1.0.1", .destination = "203.0.113.5"});
 	struct rte_mbuf *out = sent_alone("wan");
 	ck_assert_uint_eq(IPV4(out)->next_proto_id, IPPROTO_UDP);
 	ck_assert_uint_eq(IPV4(out)->time_to_live, 63);
 	rte_pktmbuf_free(out);
 
-	gateway_env_receive(&env, "wan", &(struct packet_spec){.source = "203.0.113.5", .destination = "10.1.0.1"});
+	gateway_env_receive(
+		&env, "wan", &(struct packet_spec){.source = "203.0.113.5", .destination = "10.1.0.1"});
 	struct rte_mbuf *in = sent_alone("lan");
 	ck_assert_uint_eq(IPV4(in)->next_proto_id, IPPROTO_UDP);
 	rte_pktmbuf_free(in);
@@ -156,8 +161,11 @@ END_TEST
 
 static struct packet_spec echo_to(const char *source, const char *destination)
 {
-	return (struct packet_spec){.source = source, .destination = destination, .protocol = IPPROTO_ICMP,
-		.source_port = RTE_IP_ICMP_ECHO_REQUEST, .payload_bytes = 56};
+	return (struct packet_spec){.source = source,
+		.destination = destination,
+		.protocol = IPPROTO_ICMP,
+		.source_port = RTE_IP_ICMP_ECHO_REQUEST,
+		.payload_bytes = 56};
 }
 
 START_TEST(echo_to_an_address_of_the_gateway_is_answered_on_both_sides)
@@ -179,8 +187,8 @@ END_TEST
 
 START_TEST(echo_through_a_tunnel_is_answered_through_the_tunnel)
 {
-	struct rte_mbuf *esp = gateway_env_peer_esp(&env, "wan",
-		&(struct peer_esp){.sa = "in", .inner = echo_to("10.2.0.1", "10.1.0.254")});
+	struct rte_mbuf *esp = gateway_env_peer_esp(
+		&env, "wan", &(struct peer_esp){.sa = "in", .inner = echo_to("10.2.0.1", "10.1.0.254")});
 
 	gateway_env_receive_frames(&env, "wan", &esp, 1);
 
@@ -219,7 +227,8 @@ END_TEST
 START_TEST(a_ttl_that_runs_out_behind_a_tunnel_is_answered_through_the_tunnel)
 {
 	struct packet_spec inner = {SITE_INNER, .ttl = 1};
-	struct rte_mbuf *esp = gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
+	struct rte_mbuf *esp =
+		gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
 
 	gateway_env_receive_frames(&env, "wan", &esp, 1);
 
@@ -294,7 +303,8 @@ static struct rte_mbuf *sent_of_protocol(const char *port, uint16_t ether_type)
 START_TEST(a_packet_for_an_unknown_neighbour_waits_for_the_answer)
 {
 	struct packet_spec inner = {.source = "10.2.0.1", .destination = "10.1.0.9", .payload_bytes = 20};
-	struct rte_mbuf *esp = gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
+	struct rte_mbuf *esp =
+		gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
 	uint64_t now_ns = clock_now_ns();
 	struct rte_mbuf *m;
 
@@ -326,9 +336,12 @@ END_TEST
 /* TUN-1: nested tunnels to the gateway itself are not built; they end with a name. */
 START_TEST(esp_inside_a_tunnel_to_the_gateway_is_host_no_service)
 {
-	struct packet_spec inner = {.source = "10.2.0.1", .destination = "10.1.0.254", .protocol = IPPROTO_ESP,
+	struct packet_spec inner = {.source = "10.2.0.1",
+		.destination = "10.1.0.254",
+		.protocol = IPPROTO_ESP,
 		.payload_bytes = 40};
-	struct rte_mbuf *esp = gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
+	struct rte_mbuf *esp =
+		gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
 
 	gateway_env_receive_frames(&env, "wan", &esp, 1);
 

@@ -12,7 +12,9 @@
 #include "support/eal.h"
 #include "support/gateway.h"
 
-/* The gateway's worker 0 runs as a thread, as in the daemon. Without a second CPU there is no lcore for it. */
+/*
+ * The gateway's worker 0 runs as a thread, as in the daemon. Without a second CPU there is no lcore for it.
+ */
 static struct gateway_env env;
 
 static void setup(void)

@@ -106,7 +106,8 @@ static bool like_oracle(const struct route_table *table, const struct route *rou
 	       pkt_of(m)->port_out == want->via.port;
 }
 
-/* One burst of both families mixed, compared packet by packet. References keep dropped packets for the test.
+/*
+ * One burst of both families mixed, compared packet by packet. References keep dropped packets for the test.
  */
 static void lookup_burst_like_oracle(
 	const struct route_table *table, const struct route *routes, size_t n, struct rte_mbuf **m)

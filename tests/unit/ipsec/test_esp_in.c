@@ -294,8 +294,10 @@ START_TEST(padding_does_not_reach_into_the_esp_header)
 	struct sa_pair pair = sa_pair_create(&env, &(struct sa_spec){.alg = "null-sha256"});
 	uint8_t plain[32];
 
-	/* Without an IV the byte in front is the sequence number's lowest, 1: right for padding, but not
-	 * padding. */
+	/*
+	 * Without an IV the byte in front is the sequence number's lowest, 1: right for padding, but not
+	 * padding.
+	 */
 	for (unsigned i = 0; i < 30; i++)
 		plain[i] = (uint8_t)(i + 2);
 	plain[30] = 31;

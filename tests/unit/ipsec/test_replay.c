@@ -76,7 +76,8 @@ static enum replay_verdict model_accept(struct model *model, uint64_t seq)
 	return REPLAY_OK;
 }
 
-/* RFC 4303 appendix A2.1 turned round: the first number from the window's bottom on that has these low bits.
+/*
+ * RFC 4303 appendix A2.1 turned round: the first number from the window's bottom on that has these low bits.
  */
 static uint64_t model_guess(const struct model *model, uint32_t low)
 {
@@ -159,7 +160,8 @@ START_TEST(a_window_at_the_last_32_bit_number_agrees_with_the_model)
 }
 END_TEST
 
-/* AR-2, AR-5: one event in 100,000 jumps by up to 2^31, and the window goes over boundaries step by step too.
+/*
+ * AR-2, AR-5: one event in 100,000 jumps by up to 2^31, and the window goes over boundaries step by step too.
  */
 START_TEST(a_window_with_esn_agrees_with_the_model_across_2_to_the_32)
 {

@@ -161,8 +161,8 @@ END_TEST
 START_TEST(a_fragment_of_esp_is_in_esp_fragment)
 {
 	struct sa *sa = add_sa(0x1001, "10.1.0.1", "10.2.0.1");
-	struct rte_mbuf *first = packet_mbuf(&(struct packet_spec){
-		.protocol = IPPROTO_ESP, .payload_bytes = 40, .more_fragments = true});
+	struct rte_mbuf *first = packet_mbuf(
+		&(struct packet_spec){.protocol = IPPROTO_ESP, .payload_bytes = 40, .more_fragments = true});
 	struct rte_mbuf *later = packet_mbuf(&(struct packet_spec){
 		.protocol = IPPROTO_ESP, .payload_bytes = 40, .fragment_offset_bytes = 40});
 
@@ -179,8 +179,8 @@ START_TEST(an_esp_header_cut_short_is_in_hdr)
 	struct sa *sa = add_sa(0x1001, "10.1.0.1", "10.2.0.1");
 
 	for (uint16_t bytes = 0; bytes < ESP_HEADER_BYTES; bytes++)
-		ck_assert_ptr_null(lookup_one(packet_mbuf(
-			&(struct packet_spec){.protocol = IPPROTO_ESP, .payload_bytes = bytes})));
+		ck_assert_ptr_null(lookup_one(
+			packet_mbuf(&(struct packet_spec){.protocol = IPPROTO_ESP, .payload_bytes = bytes})));
 	ck_assert_uint_eq(dropped(DROP_in_hdr), ESP_HEADER_BYTES);
 	free_sa(sa);
 }
@@ -217,7 +217,8 @@ START_TEST(a_second_sa_with_the_same_spi_and_destination_is_refused)
 	struct err err;
 
 	ck_assert_int_eq(sad_add(sad, other, &err), -EEXIST);
-	ck_assert_str_eq(err.text, "sa sa-4097: spi 0x00001001 to this destination is already taken by sa sa-4097");
+	ck_assert_str_eq(
+		err.text, "sa sa-4097: spi 0x00001001 to this destination is already taken by sa sa-4097");
 	ck_assert_ptr_eq(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.1")), sa);
 	free_sa(sa);
 	free_sa(other);

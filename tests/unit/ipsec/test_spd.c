@@ -292,7 +292,8 @@ START_TEST(a_selector_with_too_many_prefixes_is_refused)
 	struct selector *selector = rule_add(POLICY_BYPASS, NULL);
 	struct err err;
 
-	/* 19 * 254 sources times as many destinations are 23 million pairs, and 2^32 bytes have room for 20.
+	/*
+	 * 19 * 254 sources times as many destinations are 23 million pairs, and 2^32 bytes have room for 20.
 	 */
 	for (unsigned i = 0; i < 19; i++) {
 		source_add(selector, "::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe");
@@ -552,7 +553,8 @@ START_TEST(the_classifier_agrees_with_a_search_in_order)
 }
 END_TEST
 
-/* The stages. One entry of each action: 10.1.0.1 PROTECT, 10.1.0.2 BYPASS, 10.1.0.3 DISCARD, the rest none.
+/*
+ * The stages. One entry of each action: 10.1.0.1 PROTECT, 10.1.0.2 BYPASS, 10.1.0.3 DISCARD, the rest none.
  */
 static const char *const stage_sources[] = {"10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"};
 
@@ -683,7 +685,8 @@ START_TEST(a_packet_out_of_another_sa_is_dropped)
 }
 END_TEST
 
-/* RFC 4301 section 4.4.1: an earlier policy takes its packets away from a later one, also for the SA's check.
+/*
+ * RFC 4301 section 4.4.1: an earlier policy takes its packets away from a later one, also for the SA's check.
  */
 START_TEST(a_policy_for_part_of_anothers_packets_has_its_own_sa)
 {
