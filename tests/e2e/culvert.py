@@ -456,6 +456,8 @@ class Site:
         code = daemon.wait()
         stdout, stderr = daemon.stdout(), daemon.stderr()
         assert code == 0, f"culvertd's exit code is {code}:\n{stderr}"
+        # UndefinedBehaviorSanitizer says so, and goes on.
+        assert "runtime error:" not in stderr, stderr
         raw = {port: [frame for path in self._files(port, "tx") for frame in pcap_read(path)] for port in PORTS}
         run = Run(stdout, stderr, raw)
         run.statistics.check_balance()
