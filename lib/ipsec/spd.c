@@ -439,11 +439,7 @@ void spd_in_selector(struct burst *burst, const struct spd *spd, const struct sa
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 
-		if (!entries[i])
-			drop_one(tally->drops, m, DROP_in_no_policy);
-		else if (entries[i]->action == POLICY_DISCARD)
-			drop_one(tally->drops, m, DROP_in_policy_block);
-		else if (entries[i]->action == POLICY_PROTECT && entries[i]->sa == pkt_of(m)->sa)
+		if (entries[i] && entries[i]->action == POLICY_PROTECT && entries[i]->sa == pkt_of(m)->sa)
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_selector);

@@ -71,7 +71,7 @@ void spd_in_host(struct burst *burst, const struct spd *spd, struct drops *drops
  * Inbound, for packets out of the SA in struct pkt: keep those that this SA may carry, which are those whose
  * first matching policy is PROTECT by this very SA (RFC 4301 section 5.2 step 4; the search in order makes
  * the overlapping selectors of other policies count as the decorrelated SPD of section 4.4.1 would). Drops:
- * in_selector, in_policy_block, in_no_policy.
+ * in_selector, counted for the SA too.
  */
 void spd_in_selector(struct burst *burst, const struct spd *spd, const struct sa_tally *tally);
 
