@@ -83,7 +83,7 @@ static int memory_weigh(struct bring_up *gateway, struct load *load, struct err 
 {
 	struct gateway *conf = &gateway->gateway;
 	size_t n_sas = conf->n_sas, n_policies = conf->n_policies;
-	size_t environment, crypto, crypto_empty, all, no_policies, empty;
+	size_t environment = 0, crypto = 0, crypto_empty = 0, all = 0, no_policies = 0, empty = 0;
 	int ret;
 
 	bring_down_to(gateway, BRING_UP_ENVIRONMENT);
