@@ -101,11 +101,12 @@ static void take_one(struct control *control, struct rte_mbuf *m)
 
 void host_if_poll(struct control *control, uint64_t now_ns)
 {
-	struct rte_mbuf *pkts[BURST_MAX];
-	unsigned n = rte_ring_dequeue_burst(control->to_control, (void **)pkts, BURST_MAX, NULL);
+	struct rte_mbuf *m;
 
-	for (unsigned i = 0; i < n; i++)
-		take_one(control, pkts[i]);
+	/* No more than the queue holds, so that a flood doesn't keep the thread from its other work. */
+	for (unsigned i = 0; i < HOST_QUEUE_PKTS && rte_ring_dequeue(control->to_control, (void **)&m) == 0;
+		i++)
+		take_one(control, m);
 	neigh_proto_tick(control->neigh_proto, now_ns);
 	control->counters.held = neigh_proto_held(control->neigh_proto);
 }

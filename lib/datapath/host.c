@@ -24,16 +24,31 @@ bool host_limit_take(struct host_limit *limit, uint64_t now_tsc)
 	return true;
 }
 
+/* Put into the queue what fits, and drop the rest for that reason. */
+static void to_control(
+	struct burst *burst, const struct host_queue *queue, struct drops *drops, enum drop_reason reason)
+{
+	unsigned taken = rte_ring_enqueue_burst(queue->to_control, (void **)burst->pkts, burst->n, NULL);
+
+	for (uint16_t i = (uint16_t)taken; i < burst->n; i++)
+		drop_one(drops, burst->pkts[i], reason);
+	burst->n = 0;
+}
+
 void host_to_control(struct burst *burst, const struct host_queue *queue, struct drops *drops)
 {
-	unsigned taken;
+	if (burst->n > 0)
+		to_control(burst, queue, drops, DROP_host_full);
+}
 
+void host_hold(struct burst *burst, const struct host_queue *queue, struct drops *drops)
+{
 	if (burst->n == 0)
 		return;
-	taken = rte_ring_enqueue_burst(queue->to_control, (void **)burst->pkts, burst->n, NULL);
-	for (uint16_t i = (uint16_t)taken; i < burst->n; i++)
-		drop_one(drops, burst->pkts[i], DROP_host_full);
-	burst->n = 0;
+	if (rte_ring_count(queue->to_control) >= HOST_QUEUE_PKTS / 2)
+		drop_burst(drops, burst, DROP_neigh_full);
+	else
+		to_control(burst, queue, drops, DROP_neigh_full);
 }
 
 void host_answer(struct burst *burst, struct host_limit *limit, uint64_t now_tsc, struct drops *drops)

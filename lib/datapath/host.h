@@ -40,8 +40,14 @@ struct host_limit {
 /* True if one more packet may be sent now; it is then counted. */
 bool host_limit_take(struct host_limit *limit, uint64_t now_tsc);
 
-/* Hand the packets to the control thread; the burst is empty afterwards. Drops: host_full. */
+/* Hand ARP and neighbour discovery to the control thread; the burst is empty afterwards. Drops: host_full. */
 void host_to_control(struct burst *burst, const struct host_queue *queue, struct drops *drops);
+
+/*
+ * The same for packets whose next hop has no known MAC address. They may fill half of the queue, so that
+ * however fast they come, the neighbour's answer gets in behind them. Drops: neigh_full.
+ */
+void host_hold(struct burst *burst, const struct host_queue *queue, struct drops *drops);
 
 /*
  * Packets to the gateway's own addresses: turn echo requests into replies and keep them. Drops: icmp_limit,

@@ -67,7 +67,7 @@ static void deliver(struct worker *w, struct burst *b)
 	route_mtu(b, s->routes, &w->unforwardable, &w->drops);
 	neigh_resolve(b, w->neighbours, s->routes, s->neigh_ports, &unresolved, &w->drops);
 	tx_burst(&w->tx, b, &w->drops);
-	host_to_control(&unresolved, &w->host, &w->drops);
+	host_hold(&unresolved, &w->host, &w->drops);
 }
 
 /* Packets that the gateway made, ESP among them. */

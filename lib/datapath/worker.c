@@ -65,9 +65,12 @@ static uint32_t poll_all(struct worker *w)
 	uint32_t packets = 0;
 
 	w->now_tsc = rte_rdtsc();
-	for (uint16_t i = 0; i < w->n_rx; i++)
+	/* A burst comes in, up to two come back, so that queues to crypto don't grow with the number of
+	 * ports. */
+	for (uint16_t i = 0; i < w->n_rx; i++) {
 		packets += poll_port(w, &w->rx[i]);
-	packets += poll_crypto(w);
+		packets += poll_crypto(w);
+	}
 	packets += poll_control(w);
 	tx_flush(&w->tx, &w->drops);
 	return packets;

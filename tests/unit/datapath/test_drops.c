@@ -356,9 +356,12 @@ static void provoke_host_no_service(void)
 static void provoke_host_full(void)
 {
 	for (unsigned i = 0; i <= HOST_QUEUE_PKTS; i++)
-		from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "192.0.2.77"});
-	for (unsigned i = 0; i <= HOST_QUEUE_PKTS / BURST_MAX; i++)
-		host_if_poll(&env.control, clock_now_ns());
+		from_lan((struct packet_spec){.source = "fd00:1::1",
+			.destination = "fd00:1::fe",
+			.protocol = IPPROTO_ICMPV6,
+			.source_port = 135,
+			.payload_bytes = 16});
+	host_if_poll(&env.control, clock_now_ns());
 }
 
 static void provoke_icmp_limit(void)

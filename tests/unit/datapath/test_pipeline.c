@@ -333,6 +333,30 @@ START_TEST(a_packet_for_an_unknown_neighbour_waits_for_the_answer)
 }
 END_TEST
 
+/* However many packets wait, the answer that lets them go must get to the control thread. */
+START_TEST(a_flood_for_an_unknown_neighbour_leaves_room_for_its_answer)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct rte_ether_addr mac;
+	struct ip_addr neighbour;
+
+	ip_addr_parse("10.1.0.9", &neighbour);
+	gateway_env_receive(
+		&env, "wan", &(struct packet_spec){.source = "203.0.113.5", .destination = "10.1.0.9"});
+	host_if_poll(&env.control, now_ns);
+	for (unsigned i = 0; i < 2 * HOST_QUEUE_PKTS; i++)
+		gateway_env_receive(&env, "wan",
+			&(struct packet_spec){.source = "203.0.113.5", .destination = "10.1.0.9"});
+	struct rte_mbuf *answer = arp_reply((uint8_t[]){10, 1, 0, 9});
+	gateway_env_receive_frames(&env, "lan", &answer, 1);
+	host_if_poll(&env.control, now_ns);
+
+	ck_assert(neigh_find(env.control.neighbours, 0, &neighbour, &mac));
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_host_full), 0);
+	ck_assert_uint_gt(gateway_env_dropped(&env, DROP_neigh_full), HOST_QUEUE_PKTS);
+}
+END_TEST
+
 /* TUN-1: nested tunnels to the gateway itself are not built; they end with a name. */
 START_TEST(esp_inside_a_tunnel_to_the_gateway_is_host_no_service)
 {
@@ -381,6 +405,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, a_ttl_that_runs_out_behind_a_tunnel_is_answered_through_the_tunnel);
 	tcase_add_test(tcase, a_packet_too_big_for_the_tunnel_is_answered_with_its_mtu);
 	tcase_add_test(tcase, a_packet_for_an_unknown_neighbour_waits_for_the_answer);
+	tcase_add_test(tcase, a_flood_for_an_unknown_neighbour_leaves_room_for_its_answer);
 	tcase_add_test(tcase, esp_inside_a_tunnel_to_the_gateway_is_host_no_service);
 	tcase_add_test(tcase, a_full_burst_of_packets_that_all_need_an_answer_is_answered);
 }
