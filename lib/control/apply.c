@@ -143,13 +143,21 @@ static int routes_build(const struct gateway *gateway, struct snapshot *snapshot
 	return ret;
 }
 
+/* The address is one of the gateway's own; false when a table is full. */
+static bool own_address_add(
+	struct snapshot *snapshot, const struct snapshot_port *port, const struct ip_addr *addr)
+{
+	return local_addrs_add(&snapshot->local, addr) &&
+	       (port->is_protected || local_addrs_add(&snapshot->local_outside, addr));
+}
+
 static int port_build(
 	const struct port_conf *conf, const struct port *port, struct snapshot *snapshot, struct err *err)
 {
 	uint8_t index = snapshot->n_ports++;
 	struct snapshot_port *out = &snapshot->ports[index];
-	struct ip_addr own = neigh_link_local(&port->mac);
-	bool added = local_addrs_add(&snapshot->local, &own);
+	struct ip_addr link_local = neigh_link_local(&port->mac);
+	bool added;
 
 	*out = (struct snapshot_port){
 		.parse = {.mac = port->mac, .vlan = conf->vlan, .index = index},
@@ -157,13 +165,14 @@ static int port_build(
 		.mtu_bytes = conf->mtu_bytes,
 	};
 	snapshot->neigh_ports[index] = (struct neigh_port){.mac = port->mac, .vlan = conf->vlan};
+	added = own_address_add(snapshot, out, &link_local);
 	for (size_t i = 0; added && i < conf->n_addresses; i++) {
 		const struct ip_addr *addr = &conf->addresses[i].addr;
 		struct ip_addr *first = addr->family == IP_V4 ? &out->ipv4 : &out->ipv6;
 
 		if (first->family == IP_NONE)
 			*first = *addr;
-		added = local_addrs_add(&snapshot->local, addr);
+		added = own_address_add(snapshot, out, addr);
 	}
 	return added ? 0
 		     : err_set(err, E2BIG, "ports.%s: more than %d own addresses of a family", conf->name,

@@ -151,10 +151,14 @@ static void from_unprotected(struct worker *w, struct burst *b)
 	const struct snapshot *s = w->snapshot;
 	BURST(esp);
 	BURST(host);
+	BURST(inside);
 
-	local_split(b, &s->local, &esp, &host, &w->drops);
+	/* The gateway's addresses on the protected side are behind the policies like any other there. */
+	local_split(b, &s->local_outside, &esp, &host, &w->drops);
 	spd_in_clear(b, s->spd_in, &w->drops);
+	local_split(b, &s->local, NULL, &inside, &w->drops);
 	forward(w, b);
+	to_host(w, &inside);
 
 	spd_in_host(&host, s->spd_in, &w->drops);
 	to_host(w, &host);

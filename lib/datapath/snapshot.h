@@ -31,7 +31,8 @@ struct snapshot {
 	struct spd *spd_out;
 	struct spd *spd_in;
 	struct route_table *routes;
-	struct local_addrs local;
+	struct local_addrs local;         /* all own addresses */
+	struct local_addrs local_outside; /* those of unprotected ports */
 	uint8_t n_ports;
 	struct snapshot_port ports[PKT_PORTS_MAX];
 	struct neigh_port neigh_ports[PKT_PORTS_MAX];

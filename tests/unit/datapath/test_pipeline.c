@@ -210,6 +210,23 @@ START_TEST(echo_in_clear_from_a_protected_source_is_dropped)
 }
 END_TEST
 
+/* Nor do they answer strangers: from outside they are behind the policies, as all of that side is. */
+START_TEST(a_protected_address_answers_in_clear_only_by_a_policy)
+{
+	struct packet_spec stranger = echo_to("198.18.0.1", "10.1.0.254");
+	struct packet_spec bypassed = echo_to("203.0.113.5", "10.1.0.254");
+
+	gateway_env_receive(&env, "wan", &stranger);
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_in_no_policy), 1);
+	ck_assert_ptr_null(gateway_env_sent(&env, "wan"));
+
+	gateway_env_receive(&env, "wan", &bypassed);
+	struct rte_mbuf *m = sent_alone("wan");
+	ck_assert_uint_eq(BYTES(m)[20], RTE_IP_ICMP_ECHO_REPLY);
+	rte_pktmbuf_free(m);
+}
+END_TEST
+
 START_TEST(a_ttl_that_runs_out_is_answered_from_the_port_it_came_in_by)
 {
 	gateway_env_receive(&env, "lan", &(struct packet_spec){.ttl = 1, .payload_bytes = 40});
@@ -401,6 +418,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, echo_to_an_address_of_the_gateway_is_answered_on_both_sides);
 	tcase_add_test(tcase, echo_through_a_tunnel_is_answered_through_the_tunnel);
 	tcase_add_test(tcase, echo_in_clear_from_a_protected_source_is_dropped);
+	tcase_add_test(tcase, a_protected_address_answers_in_clear_only_by_a_policy);
 	tcase_add_test(tcase, a_ttl_that_runs_out_is_answered_from_the_port_it_came_in_by);
 	tcase_add_test(tcase, a_ttl_that_runs_out_behind_a_tunnel_is_answered_through_the_tunnel);
 	tcase_add_test(tcase, a_packet_too_big_for_the_tunnel_is_answered_with_its_mtu);
