@@ -8,17 +8,6 @@ void secret_wipe(struct secret *secret)
 	explicit_bzero(secret, sizeof(*secret));
 }
 
-bool secret_equal(const struct secret *a, const struct secret *b)
-{
-	uint8_t difference = 0;
-
-	if (a->length_bytes != b->length_bytes)
-		return false;
-	for (size_t i = 0; i < a->length_bytes; i++)
-		difference |= a->bytes[i] ^ b->bytes[i];
-	return difference == 0;
-}
-
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

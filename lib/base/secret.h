@@ -1,6 +1,5 @@
 /*
- * The one type that holds key material. It is wiped where it is freed, compared in constant time, and no
- * function prints it.
+ * The one type that holds key material. It is wiped where it is freed, and no function prints it.
  *
  * Called by control code. The owner embeds the struct and calls secret_wipe before it frees what holds it.
  * Limits: SECRET_BYTES_MAX bytes. Copies that a crypto driver makes are the driver's: it wipes its session.
@@ -8,7 +7,6 @@
 #ifndef CULVERT_BASE_SECRET_H
 #define CULVERT_BASE_SECRET_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,9 +20,6 @@ struct secret {
 
 /* Overwrite all of it, in a way the compiler keeps. */
 void secret_wipe(struct secret *secret);
-
-/* Equal length and bytes, in a time that depends on the lengths alone. */
-bool secret_equal(const struct secret *a, const struct secret *b);
 
 /*
  * Read hexadecimal digits (an optional 0x in front, either case) into secret, most significant byte first.

@@ -77,23 +77,6 @@ START_TEST(a_wiped_secret_is_all_zeros)
 }
 END_TEST
 
-START_TEST(secrets_are_equal_in_length_and_every_byte)
-{
-	struct secret a, b;
-
-	ck_assert_int_eq(secret_parse_hex("00112233", 8, &a), 0);
-	for (size_t i = 0; i < 4; i++) {
-		b = a;
-		ck_assert(secret_equal(&a, &b));
-		b.bytes[i] ^= 0x80;
-		ck_assert(!secret_equal(&a, &b));
-	}
-	b = a;
-	b.length_bytes = 3;
-	ck_assert(!secret_equal(&a, &b));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("base/secret");
@@ -105,7 +88,6 @@ int main(void)
 	tcase_add_test(tcase, a_refused_text_leaves_the_secret_wiped);
 	tcase_add_test(tcase, the_longest_secret_fits_and_a_longer_one_is_refused);
 	tcase_add_test(tcase, a_wiped_secret_is_all_zeros);
-	tcase_add_test(tcase, secrets_are_equal_in_length_and_every_byte);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
