@@ -310,18 +310,19 @@ def print_notes(results, out):
     """Whatever should keep the reader from taking a figure at its face value."""
     for r in results:
         if r["shared_cpus"]:
-            print(f"NOTE: {r['scenario']}: the machine has no CPU for each of {r['workers']} workers and the main thread: "
-                  "this is no measurement of that many workers", file=out)
+            print(f"NOTE: {r['scenario']}: the machine has no CPU for each of {r['workers']} workers "
+                  "and the main thread: this is no measurement of that many workers", file=out)
         if r["busy_share"] < 0.999:
-            print(f"NOTE: {r['scenario']}: the worker found packets in only {r['busy_share']:.1%} of its rounds", file=out)
+            print(f"NOTE: {r['scenario']}: the worker found packets in only {r['busy_share']:.1%} of its rounds",
+                  file=out)
         if r["cpu_share"] < 0.98:
             print(f"NOTE: {r['scenario']}: in one repetition the worker had its CPU for only {r['cpu_share']:.1%} "
                   "of the time", file=out)
 
 
 def print_load(r):
-    print(f"\n{LOAD}: {r['sas']} SAs (half of them inbound) and {r['policies']} policies from one file to the published "
-          f"snapshot: {spread(r, 'seconds')} s")
+    print(f"\n{LOAD}: {r['sas']} SAs (half of them inbound) and {r['policies']} policies from one file to the "
+          f"published snapshot: {spread(r, 'seconds')} s")
     print(f"  reading and checking {spread(r, 'read_seconds')} s, devices and pools {spread(r, 'start_seconds')} s, "
           f"SAs, SPD and routes {spread(r, 'apply_seconds')} s")
     print(f"  memory: {r['sa_bytes']} bytes an SA beside its crypto session of {r['session_bytes']}; "
@@ -348,7 +349,8 @@ def machine_check():
         sys.exit("tools/bench: there is one CPU, and a worker needs one beside the main thread's")
     load = os.getloadavg()[0]
     if load > BUSY_LOAD:
-        print(f"NOTE: others are at work here (load of the last minute {load:.2f}): figures will spread", file=sys.stderr)
+        print(f"NOTE: others are at work here (load of the last minute {load:.2f}): figures will spread",
+              file=sys.stderr)
 
 
 def options_parse():
@@ -368,7 +370,8 @@ def options_parse():
 def measure_all(scenarios, machine, repetitions):
     for i in range(repetitions):
         for scenario in scenarios:
-            print(f"\rrepetition {i + 1} of {repetitions}: {scenario.spec.name:24}", end="", file=sys.stderr, flush=True)
+            print(f"\rrepetition {i + 1} of {repetitions}: {scenario.spec.name:24}", end="", file=sys.stderr,
+                  flush=True)
             scenario.measure(machine)
     print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
     return [s.result(machine) for s in scenarios]
