@@ -222,9 +222,10 @@ class Scenario:
         self.own, self.other, self.crypto, self.move = [], [], [], []
 
     def measure(self, machine):
-        if len(machine.programs) > 1:
-            self.other.append(machine.forward(machine.programs[1], self.spec))
-        self.own.append(machine.forward(machine.programs[0], self.spec))
+        runs = list(zip(machine.programs, (self.own, self.other)))
+        # Neither is always the first.
+        for program, results in runs if len(self.move) % 2 else reversed(runs):
+            results.append(machine.forward(program, self.spec))
         # The frames of the last run are still there.
         self.move.append(machine.move_cycles(self.spec))
         self.crypto.append(machine.crypto_cycles(self.spec))
