@@ -10,15 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/frames.h"
 #include "bench/site.h"
 
 /* UDP in IPv4, and a tunnel packet in 1500 bytes. */
 #define PACKET_BYTES_MIN 28
 #define PACKET_BYTES_MAX 1438
 
-static const char usage[] = "usage: bench forward --direction out|in --bytes N [--tunnels N] [--seconds S] "
-			    "[--cpu N] [--hugepages] --directory DIR\n"
-			    "       bench load [--tunnels N] [--cpu N] [--hugepages] --directory DIR\n";
+static const char usage[] =
+	"usage: bench forward --direction out|in --bytes N|imix OPTIONS [--seconds S]\n"
+	"       bench load OPTIONS\n"
+	"options: [--algorithm NAME] [--sas N] [--policies N] [--cpus N,...] [--hugepages] --directory DIR\n";
 
 static int parse_number(const char *text, double least, double most, double *value, struct err *err)
 {
@@ -42,19 +44,26 @@ static int option_set(struct bench_options *options, int option, const char *tex
 			return err_set(err, EINVAL, "--direction is out or in");
 		break;
 	case 'b':
-		ret = parse_number(text, PACKET_BYTES_MIN, PACKET_BYTES_MAX, &value, err);
+		if (strcmp(text, "imix") != 0)
+			ret = parse_number(text, PACKET_BYTES_MIN, PACKET_BYTES_MAX, &value, err);
 		options->packet_bytes = (uint16_t)value;
 		break;
-	case 't':
-		ret = parse_number(text, 1, SITE_TUNNELS_MAX, &value, err);
-		options->n_tunnels = (uint32_t)value;
+	case 'a':
+		options->algorithm = text;
+		break;
+	case 'n':
+		ret = parse_number(text, 1, SITE_SAS_MAX, &value, err);
+		options->n_sas = (uint32_t)value;
+		break;
+	case 'p':
+		ret = parse_number(text, 1, SITE_POLICIES_MAX, &value, err);
+		options->n_policies = (uint32_t)value;
 		break;
 	case 's':
 		ret = parse_number(text, 0.01, 60, &options->seconds, err);
 		break;
 	case 'c':
-		ret = parse_number(text, 0, 1023, &value, err);
-		options->cpu = (unsigned)value;
+		options->cpus = text;
 		break;
 	case 'h':
 		options->hugepages = true;
@@ -73,21 +82,28 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 	static const struct option known[] = {
 		{"direction", required_argument, NULL, 'd'},
 		{"bytes", required_argument, NULL, 'b'},
-		{"tunnels", required_argument, NULL, 't'},
+		{"algorithm", required_argument, NULL, 'a'},
+		{"sas", required_argument, NULL, 'n'},
+		{"policies", required_argument, NULL, 'p'},
 		{"seconds", required_argument, NULL, 's'},
-		{"cpu", required_argument, NULL, 'c'},
+		{"cpus", required_argument, NULL, 'c'},
 		{"hugepages", no_argument, NULL, 'h'},
 		{"directory", required_argument, NULL, 'D'},
 		{NULL, 0, NULL, 0},
 	};
 	int option, ret = 0;
 
-	*options = (struct bench_options){.packet_bytes = 64, .n_tunnels = 1, .seconds = 1};
+	*options = (struct bench_options){
+		.packet_bytes = 64, .n_sas = 1, .seconds = 1, .algorithm = "aes128gcm16", .cpus = "0"};
 	opterr = 0;
 	while (ret == 0 && (option = getopt_long(argc, argv, "", known, NULL)) != -1)
 		ret = option_set(options, option, optarg, err);
 	if (ret == 0 && optind < argc)
 		ret = err_set(err, EINVAL, "unexpected argument %s", argv[optind]);
+	if (options->n_policies == 0)
+		options->n_policies = options->n_sas;
+	if (ret == 0 && options->n_policies < options->n_sas)
+		ret = err_set(err, EINVAL, "each SA needs a policy");
 	if (ret == 0 && !options->directory)
 		ret = err_set(err, EINVAL, "--directory is needed");
 	return ret;

@@ -15,9 +15,11 @@
 struct bench_options {
 	bool inbound;
 	bool hugepages;
-	uint16_t packet_bytes; /* inner IP packet */
-	uint32_t n_tunnels;
-	unsigned cpu;          /* the worker's */
+	uint16_t packet_bytes; /* inner IP packet; or FRAMES_IMIX */
+	uint32_t n_sas;        /* of a direction */
+	uint32_t n_policies;   /* likewise, and no fewer than SAs */
+	const char *algorithm; /* as the configuration has it */
+	const char *cpus;      /* the workers', with commas */
 	double seconds;        /* measured, after the warm-up */
 	const char *directory; /* for frames, configurations and EAL's sockets */
 };

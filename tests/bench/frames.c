@@ -44,37 +44,54 @@ struct peers {
 	struct crypto_worker *worker;
 	struct drops drops;
 	struct sa_tally tally;
-	struct sa **sas; /* one for each tunnel */
-	uint32_t n_sas;
+	const struct crypto *crypto;
+	const struct gateway *gateway;
+	struct sa **sas; /* NULL until it is needed */
+	size_t n_sas;
 };
 
-static int peers_init(struct peers *peers, const struct frames *frames, const struct gateway *gateway,
-	const struct crypto *crypto, struct err *err)
+uint32_t frames_count(uint32_t n_policies)
+{
+	uint32_t wanted = rte_align32pow2(n_policies * FRAMES_PER_POLICY);
+
+	return RTE_MIN(RTE_MAX(wanted, (uint32_t)FRAMES_MIN), (uint32_t)FRAMES_MAX);
+}
+
+static int peers_init(
+	struct peers *peers, const struct gateway *gateway, const struct crypto *crypto, struct err *err)
 {
 	int ret = crypto_worker_create(crypto, 0, SOCKET_ID_ANY, &peers->worker, err);
 
 	if (ret == 0 && crypto_worker_warm_up(peers->worker) != 0)
 		ret = err_set(err, EIO, "the crypto device does not start");
 	peers->tally = (struct sa_tally){.drops = &peers->drops};
-	peers->sas = xcalloc(frames->n_tunnels, sizeof(peers->sas[0]));
-	for (uint32_t i = 0; ret == 0 && i < RTE_MIN(frames->n_tunnels, (uint32_t)FRAMES_COUNT); i++) {
-		/* Tunnel i has the SAs 2 i, outbound, and 2 i + 1, inbound. */
-		struct sa_params params = {
-			.conf = &gateway->sas[2 * i + 1], .n_workers = 1, .socket = SOCKET_ID_ANY};
-
-		ret = sa_create(&params, crypto, &peers->sas[i], err);
-		peers->n_sas += ret == 0;
-	}
+	peers->crypto = crypto;
+	peers->gateway = gateway;
+	peers->n_sas = gateway->n_sas;
+	peers->sas = xcalloc(peers->n_sas, sizeof(peers->sas[0]));
 	return ret;
 }
 
 static void peers_fini(struct peers *peers)
 {
-	while (peers->n_sas > 0)
-		sa_destroy(peers->sas[--peers->n_sas]);
+	for (size_t i = 0; i < peers->n_sas; i++)
+		if (peers->sas[i])
+			sa_destroy(peers->sas[i]);
 	free(peers->sas);
 	if (peers->worker)
 		crypto_worker_destroy(peers->worker);
+}
+
+/* The sending end of an SA; NULL when there is no memory for it. */
+static struct sa *peers_sa(struct peers *peers, uint32_t index)
+{
+	struct sa_params params = {
+		.conf = &peers->gateway->sas[index], .n_workers = 1, .socket = SOCKET_ID_ANY};
+	struct err err;
+
+	if (!peers->sas[index] && sa_create(&params, peers->crypto, &peers->sas[index], &err) != 0)
+		peers->sas[index] = NULL;
+	return peers->sas[index];
 }
 
 static rte_be32_t random_address(uint32_t first, uint32_t count)
@@ -82,38 +99,59 @@ static rte_be32_t random_address(uint32_t first, uint32_t count)
 	return rte_cpu_to_be_32(first + FRAME_SECOND_ADDR + (uint32_t)rte_rand_max(count - 2));
 }
 
-/* Append the inner packet to the empty mbuf, described as parse_burst does. */
-static void inner_append(struct rte_mbuf *m, const struct frames *frames, uint32_t tunnel)
+/* Of the packet in frame i. */
+static uint16_t inner_bytes(const struct frames *frames, uint32_t i)
 {
-	uint8_t *packet = (uint8_t *)rte_pktmbuf_append(m, frames->inner_bytes);
+	static const uint16_t imix[] = {64, 570, 64, 64, 570, 64, 1400, 64, 570, 64, 64, 570};
+
+	return frames->inner_bytes == FRAMES_IMIX ? imix[i % RTE_DIM(imix)] : frames->inner_bytes;
+}
+
+static uint32_t random_policy(const struct frames *frames)
+{
+	uint32_t n_own = frames->n_policies / frames->n_queues;
+
+	if (!frames->inbound)
+		return (uint32_t)rte_rand_max(frames->n_policies);
+	return (uint32_t)rte_rand_max(n_own) * frames->n_queues + frames->queue;
+}
+
+/* Append the inner packet to the empty mbuf, described as parse_burst does. */
+static void inner_append(struct rte_mbuf *m, const struct frames *frames, uint16_t bytes, uint32_t policy)
+{
+	uint8_t *packet = (uint8_t *)rte_pktmbuf_append(m, bytes);
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)packet;
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
 	rte_be32_t here = random_address(SITE_LOCAL_NETWORK, UINT16_MAX + 1);
-	rte_be32_t there = random_address(site_remote_network(tunnel), SITE_REMOTE_ADDRESSES);
+	rte_be32_t there = random_address(site_remote_network(policy), SITE_REMOTE_ADDRESSES);
 
-	for (uint16_t i = 0; i < frames->inner_bytes; i++)
+	for (uint16_t i = 0; i < bytes; i++)
 		packet[i] = (uint8_t)rte_rand();
 	*ip = (struct rte_ipv4_hdr){
 		.version_ihl = RTE_IPV4_VHL_DEF,
-		.total_length = rte_cpu_to_be_16(frames->inner_bytes),
+		.total_length = rte_cpu_to_be_16(bytes),
 		.time_to_live = 64,
 		.next_proto_id = IPPROTO_UDP,
 		.src_addr = frames->inbound ? there : here,
 		.dst_addr = frames->inbound ? here : there,
 	};
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
-	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(frames->inner_bytes - sizeof(*ip)));
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(bytes - sizeof(*ip)));
 	udp->dgram_cksum = 0;
-	*pkt_of(m) = (struct pkt){
-		.family = IP_V4, .protocol = IPPROTO_UDP, .l4 = sizeof(*ip), .ip_len = frames->inner_bytes};
+	*pkt_of(m) =
+		(struct pkt){.family = IP_V4, .protocol = IPPROTO_UDP, .l4 = sizeof(*ip), .ip_len = bytes};
 }
 
 /* Put the packet into its tunnel, as the peer does. False if that fails, and the packet is gone. */
-static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t tunnel)
+static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t sa)
 {
 	struct burst burst = {.n = 1, .pkts = {m}};
 
-	pkt_of(m)->sa = peers->sas[tunnel];
+	pkt_of(m)->sa = peers_sa(peers, sa);
+	if (!pkt_of(m)->sa) {
+		rte_pktmbuf_free(m);
+		return false;
+	}
 	esp_out_prepare(&burst, &peers->tally);
 	crypto_run(peers->worker, &burst, &peers->tally);
 	while (burst.n == 0 && crypto_in_flight(peers->worker) > 0)
@@ -145,16 +183,17 @@ static int frames_write_all(
 		.link = PCAP_LINK_ETHER};
 	int ret = 0;
 
-	rte_srand(FRAME_SEED);
+	rte_srand(FRAME_SEED + frames->queue);
 	fwrite(&header, sizeof(header), 1, out);
-	for (uint32_t i = 0; ret == 0 && i < FRAMES_COUNT; i++) {
-		uint32_t tunnel = i % frames->n_tunnels;
+	for (uint32_t i = 0; ret == 0 && i < frames_count(frames->n_policies); i++) {
+		uint32_t policy = random_policy(frames);
 		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
 
 		if (!m)
 			return -ENOMEM;
-		inner_append(m, frames, tunnel);
-		if (frames->inbound && !tunnel_enter(peers, m, tunnel))
+		frames->sas[i] = policy % frames->n_sas;
+		inner_append(m, frames, inner_bytes(frames, i), policy);
+		if (frames->inbound && !tunnel_enter(peers, m, frames->sas[i]))
 			return -EIO;
 		ret = frame_write(out, m);
 		rte_pktmbuf_free(m);
@@ -172,7 +211,7 @@ int frames_write(const struct frames *frames, const struct gateway *gateway, con
 	int ret = 0;
 
 	if (frames->inbound)
-		ret = peers_init(&peers, frames, gateway, crypto, err);
+		ret = peers_init(&peers, gateway, crypto, err);
 	if (ret == 0) {
 		ret = out && pool ? frames_write_all(out, frames, &peers, pool) : -EIO;
 		if (out && fclose(out) != 0)

@@ -132,8 +132,11 @@ int bench_load(const struct bench_options *options, struct err *err)
 	char yaml[256];
 	const struct site site = {
 		.hugepages = options->hugepages,
-		.cpu = options->cpu,
-		.n_tunnels = options->n_tunnels,
+		.cpus = options->cpus,
+		.directions = SITE_BOTH,
+		.algorithm = options->algorithm,
+		.n_sas = options->n_sas,
+		.n_policies = options->n_policies,
 		.replay_window_pkts = WINDOW_PKTS,
 	};
 	struct bring_up gateway = {0};

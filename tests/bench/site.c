@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define KEY_BYTES 20 /* aes128gcm16: key and salt */
+#include "model/alg.h"
+
+#define KEY_BYTES_MAX 128
 
 #define SPI_OUT_FIRST 0x00010000
 #define SPI_IN_FIRST  0x01000000
@@ -17,67 +19,105 @@
 #define IPV4_FORMAT      "%u.%u.%u.%u"
 #define IPV4_ARGS(host_) (host_) >> 24, (host_) >> 16 & 0xff, (host_) >> 8 & 0xff, (host_)&0xff
 
-uint32_t site_remote_network(uint32_t tunnel)
+uint32_t site_remote_network(uint32_t policy)
 {
-	return REMOTE_FIRST + tunnel * SITE_REMOTE_ADDRESSES;
+	return REMOTE_FIRST + policy * SITE_REMOTE_ADDRESSES;
 }
 
-static void ports_write(FILE *out, const struct site *site)
+static void source_write(FILE *out, const struct site *site)
 {
-	char source[512] = "net_null1,no-rx=1";
-	const char *sink = "net_null0,no-rx=1";
-
-	if (site->frames)
-		snprintf(source, sizeof(source), "net_pcap0,rx_pcap=%s,infinite_rx=1", site->frames);
-	fprintf(out,
-		"ports:\n"
-		"  lan: {device: \"%s\", side: protected, addresses: [10.0.0.1/24], mtu: 1500}\n"
-		"  wan: {device: \"%s\", side: unprotected, addresses: [192.0.2.1/24], mtu: 1500}\n",
-		site->inbound ? sink : source, site->inbound ? source : sink);
+	if (!site->frames[0]) {
+		fputs("net_null1,no-rx=1", out);
+		return;
+	}
+	fputs("net_pcap0", out);
+	for (unsigned i = 0; i < SITE_QUEUES_MAX && site->frames[i]; i++)
+		fprintf(out, ",rx_pcap=%s", site->frames[i]);
+	fputs(",infinite_rx=1", out);
 }
 
-static int sa_write(FILE *out, const char *direction, uint32_t tunnel, uint32_t spi)
+static void port_write(FILE *out, const struct site *site, bool is_protected)
 {
-	uint8_t key[KEY_BYTES];
+	bool is_source = is_protected == ((site->directions & SITE_OUT) != 0);
 
-	if (getrandom(key, sizeof(key), 0) != sizeof(key))
+	fprintf(out, "  %s: {device: \"", is_protected ? "lan" : "wan");
+	if (is_source)
+		source_write(out, site);
+	else
+		fputs("net_null0,no-rx=1", out);
+	fprintf(out, "\", side: %s, addresses: [%s], mtu: 1500}\n",
+		is_protected ? "protected" : "unprotected", is_protected ? "10.0.0.1/24" : "192.0.2.1/24");
+}
+
+static size_t key_bytes(const struct site *site)
+{
+	const struct alg *alg = alg_find(site->algorithm);
+
+	return alg ? (size_t)alg->cipher_key_bytes + alg->salt_bytes + alg->auth_key_bytes : 0;
+}
+
+static int sa_write(FILE *out, const struct site *site, const char *direction, uint32_t index, uint32_t spi)
+{
+	uint8_t key[KEY_BYTES_MAX];
+	size_t bytes = key_bytes(site);
+
+	if (bytes > sizeof(key) || getrandom(key, bytes, 0) != (ssize_t)bytes)
 		return -1;
-	fprintf(out, "  %s%u: {spi: 0x%x, mode: tunnel, esp: aes128gcm16, key: \"0x", direction, tunnel, spi);
-	for (unsigned i = 0; i < sizeof(key); i++)
+	fprintf(out, "  %s%u: {spi: 0x%x, mode: tunnel, esp: %s, key: \"0x", direction, index, spi,
+		site->algorithm);
+	for (size_t i = 0; i < bytes; i++)
 		fprintf(out, "%02x", key[i]);
 	fputs("\", ", out);
 	return 0;
 }
 
+static int sa_out_write(FILE *out, const struct site *site, uint32_t index)
+{
+	int ret = sa_write(out, site, "out", index, SPI_OUT_FIRST + index);
+
+	fprintf(out, "source: 192.0.2.1, destination: " IPV4_FORMAT "}\n", IPV4_ARGS(PEER_FIRST + index));
+	return ret;
+}
+
+static int sa_in_write(FILE *out, const struct site *site, uint32_t index)
+{
+	int ret = sa_write(out, site, "in", index, SPI_IN_FIRST + index);
+
+	fprintf(out, "source: " IPV4_FORMAT ", destination: 192.0.2.1, replay_window: %u}\n",
+		IPV4_ARGS(PEER_FIRST + index), site->replay_window_pkts);
+	return ret;
+}
+
 static int sas_write(FILE *out, const struct site *site)
 {
-	fputs("sas:\n", out);
-	for (uint32_t i = 0; i < site->n_tunnels; i++) {
-		uint32_t peer = PEER_FIRST + i;
+	int ret = 0;
 
-		if (sa_write(out, "out", i, SPI_OUT_FIRST + i) != 0)
-			return -1;
-		fprintf(out, "source: 192.0.2.1, destination: " IPV4_FORMAT "}\n", IPV4_ARGS(peer));
-		if (sa_write(out, "in", i, SPI_IN_FIRST + i) != 0)
-			return -1;
-		fprintf(out, "source: " IPV4_FORMAT ", destination: 192.0.2.1, replay_window: %u}\n",
-			IPV4_ARGS(peer), site->replay_window_pkts);
+	fputs("sas:\n", out);
+	for (uint32_t i = 0; ret == 0 && i < site->n_sas; i++) {
+		if (site->directions & SITE_OUT)
+			ret = sa_out_write(out, site, i);
+		if (ret == 0 && (site->directions & SITE_IN))
+			ret = sa_in_write(out, site, i);
 	}
-	return 0;
+	return ret;
 }
 
 static void policies_write(FILE *out, const struct site *site)
 {
 	fputs("policies:\n", out);
-	for (uint32_t i = 0; i < site->n_tunnels; i++) {
+	for (uint32_t i = 0; i < site->n_policies; i++) {
 		uint32_t remote = site_remote_network(i);
 
-		fprintf(out,
-			"  - {name: out%u, direction: out, action: protect, source: 10.1.0.0/16, "
-			"destination: " IPV4_FORMAT "/26, sas: [out%u]}\n"
-			"  - {name: in%u, direction: in, action: protect, source: " IPV4_FORMAT
-			"/26, destination: 10.1.0.0/16, sas: [in%u]}\n",
-			i, IPV4_ARGS(remote), i, i, IPV4_ARGS(remote), i);
+		if (site->directions & SITE_OUT)
+			fprintf(out,
+				"  - {name: out%u, direction: out, action: protect, source: 10.1.0.0/16, "
+				"destination: " IPV4_FORMAT "/27, sas: [out%u]}\n",
+				i, IPV4_ARGS(remote), i % site->n_sas);
+		if (site->directions & SITE_IN)
+			fprintf(out,
+				"  - {name: in%u, direction: in, action: protect, source: " IPV4_FORMAT
+				"/27, destination: 10.1.0.0/16, sas: [in%u]}\n",
+				i, IPV4_ARGS(remote), i % site->n_sas);
 	}
 }
 
@@ -85,17 +125,22 @@ static int site_print(FILE *out, const struct site *site)
 {
 	int ret;
 
+	fprintf(out, "memory: {hugepages: %s", site->hugepages ? "true" : "false");
+	if (site->packets)
+		fprintf(out, ", packets: %u", site->packets);
 	fprintf(out,
-		"memory: {hugepages: %s}\n"
-		"workers: {lcores: [%u], crypto: [aesni_gcm]}\n"
+		"}\n"
+		"workers: {lcores: [%s], crypto: [aesni_%s]}\n"
 		"routes:\n"
 		"  - {to: 0.0.0.0/0, via: 192.0.2.254}\n"
 		"  - {to: 10.1.0.0/16, via: 10.0.0.2}\n"
 		"neighbours:\n"
 		"  - {port: wan, address: 192.0.2.254, mac: \"02:00:5e:00:00:fe\"}\n"
 		"  - {port: lan, address: 10.0.0.2, mac: \"02:00:5e:00:00:02\"}\n",
-		site->hugepages ? "true" : "false", site->cpu);
-	ports_write(out, site);
+		site->cpus, strstr(site->algorithm, "gcm") ? "gcm" : "mb");
+	fputs("ports:\n", out);
+	port_write(out, site, true);
+	port_write(out, site, false);
 	ret = sas_write(out, site);
 	policies_write(out, site);
 	return ret;
