@@ -17,7 +17,7 @@
 #define PACKET_BYTES_MAX 1438
 
 static const char usage[] = "usage: bench forward --direction out|in --bytes N [--tunnels N] [--seconds S] "
-			    "[--cpu N] [--hugepages] --directory DIR\n"
+			    "[--crypto DEVICE] [--cpu N] [--hugepages] --directory DIR\n"
 			    "       bench load [--tunnels N] [--cpu N] [--hugepages] --directory DIR\n";
 
 static int parse_number(const char *text, double least, double most, double *value, struct err *err)
@@ -52,6 +52,9 @@ static int option_set(struct bench_options *options, int option, const char *tex
 	case 's':
 		ret = parse_number(text, 0.01, 60, &options->seconds, err);
 		break;
+	case 'C':
+		options->crypto = text;
+		break;
 	case 'c':
 		ret = parse_number(text, 0, 1023, &value, err);
 		options->cpu = (unsigned)value;
@@ -75,6 +78,7 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 		{"bytes", required_argument, NULL, 'b'},
 		{"tunnels", required_argument, NULL, 't'},
 		{"seconds", required_argument, NULL, 's'},
+		{"crypto", required_argument, NULL, 'C'},
 		{"cpu", required_argument, NULL, 'c'},
 		{"hugepages", no_argument, NULL, 'h'},
 		{"directory", required_argument, NULL, 'D'},
@@ -82,7 +86,8 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 	};
 	int option, ret = 0;
 
-	*options = (struct bench_options){.packet_bytes = 64, .n_tunnels = 1, .seconds = 1};
+	*options = (struct bench_options){
+		.packet_bytes = 64, .n_tunnels = 1, .seconds = 1, .crypto = "ipsec_mb"};
 	opterr = 0;
 	while (ret == 0 && (option = getopt_long(argc, argv, "", known, NULL)) != -1)
 		ret = option_set(options, option, optarg, err);

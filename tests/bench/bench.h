@@ -17,6 +17,7 @@ struct bench_options {
 	bool hugepages;
 	uint16_t packet_bytes; /* inner IP packet */
 	uint32_t n_tunnels;
+	const char *crypto;    /* the device that encrypts, as workers.crypto names it */
 	unsigned cpu;          /* the worker's */
 	double seconds;        /* measured, after the warm-up */
 	const char *directory; /* for frames, configurations and EAL's sockets */

@@ -170,6 +170,7 @@ int bench_forward(const struct bench_options *options, struct err *err)
 		.frames = frames_path,
 		.inbound = options->inbound,
 		.hugepages = options->hugepages,
+		.crypto = options->crypto,
 		.cpu = options->cpu,
 		.n_tunnels = options->n_tunnels,
 		.replay_window_pkts = options->n_tunnels == 1 ? WINDOW_PKTS : WINDOW_MANY_PKTS,

@@ -87,14 +87,14 @@ static int site_print(FILE *out, const struct site *site)
 
 	fprintf(out,
 		"memory: {hugepages: %s}\n"
-		"workers: {lcores: [%u], crypto: [aesni_gcm]}\n"
+		"workers: {lcores: [%u], crypto: [%s]}\n"
 		"routes:\n"
 		"  - {to: 0.0.0.0/0, via: 192.0.2.254}\n"
 		"  - {to: 10.1.0.0/16, via: 10.0.0.2}\n"
 		"neighbours:\n"
 		"  - {port: wan, address: 192.0.2.254, mac: \"02:00:5e:00:00:fe\"}\n"
 		"  - {port: lan, address: 10.0.0.2, mac: \"02:00:5e:00:00:02\"}\n",
-		site->hugepages ? "true" : "false", site->cpu);
+		site->hugepages ? "true" : "false", site->cpu, site->crypto);
 	ports_write(out, site);
 	ret = sas_write(out, site);
 	policies_write(out, site);

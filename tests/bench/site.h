@@ -30,7 +30,8 @@ struct site {
 	const char *frames; /* pcap file that the source repeats from memory; NULL: nothing comes in */
 	bool inbound;       /* the source is the unprotected side */
 	bool hugepages;
-	unsigned cpu; /* the worker's */
+	const char *crypto; /* the device that encrypts */
+	unsigned cpu;       /* the worker's */
 	uint32_t n_tunnels;
 	uint32_t replay_window_pkts;
 };
