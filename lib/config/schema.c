@@ -26,7 +26,8 @@
 	.count_offset = offsetof(type_, count)
 #define KEYS(table) .keys = (table), .n_keys = sizeof(table) / sizeof((table)[0])
 
-static const struct schema_choice drivers[] = {{"aesni_gcm", 0}, {"aesni_mb", 0}, {"openssl", 0}, {NULL, 0}};
+static const struct schema_choice drivers[] = {
+	{"ipsec_mb", 0}, {"aesni_gcm", 0}, {"aesni_mb", 0}, {"openssl", 0}, {NULL, 0}};
 static const struct schema_choice crypto_modes[] = {
 	{"auto", CRYPTO_AUTO}, {"sync", CRYPTO_SYNC}, {"async", CRYPTO_ASYNC}, {NULL, 0}};
 static const struct schema_choice sides[] = {
@@ -63,8 +64,8 @@ static const struct schema_key workers_keys[] = {
 		.max = CPU_MAX, .items_min = 1, .items_max = GATEWAY_WORKERS_MAX, .required = true,
 		.doc = "CPU numbers; one polling thread is pinned to each."},
 	{"crypto", .type = &read_driver, .shape = SHAPE_LIST, ITEMS(struct workers_conf, crypto, n_crypto),
-		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "aesni_gcm, aesni_mb",
-		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device."},
+		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "ipsec_mb, aesni_mb",
+		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is AES-GCM without cryptodev, for `auto` and `sync`."},
 	{"crypto_mode", .type = &read_choice, FIELD(struct workers_conf, crypto_mode), .choices = crypto_modes,
 		.fallback = "auto",
 		.doc = "`sync` encrypts on the worker in the call, `async` enqueues and collects later; `auto` takes the faster for each algorithm."},

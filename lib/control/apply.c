@@ -30,6 +30,25 @@ static int sa_build(struct control *control, const struct sa_conf *conf, struct 
 	return sa_create(&params, &control->crypto, sa, err);
 }
 
+/* Where the SAs of each algorithm have their sessions: all of one algorithm go the same way. */
+static void sas_log_devices(const struct control *control)
+{
+	const struct alg *alg;
+
+	for (size_t a = 0; (alg = alg_at(a)) != NULL; a++) {
+		for (size_t i = 0; i < control->n_sas; i++) {
+			const struct sa *sa = control->sas[i];
+
+			if (sa->alg != alg)
+				continue;
+			log_info("crypto esp=%s device=%s synchronous=%s", alg->name,
+				control->crypto.devices[sa->session.queue].name,
+				sa->session.path == CRYPTO_PATH_QUEUE ? "no" : "yes");
+			break;
+		}
+	}
+}
+
 static int sas_create(struct control *control, struct err *err)
 {
 	const struct gateway *gateway = control->gateway;
@@ -47,6 +66,7 @@ static int sas_create(struct control *control, struct err *err)
 		if (ret != 0)
 			return ret;
 	}
+	sas_log_devices(control);
 	log_info("sas=%zu load_ms=%" PRIu64, control->n_sas, (clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
 	return 0;
 }

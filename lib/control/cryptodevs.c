@@ -11,6 +11,10 @@
 
 #include "base/log.h"
 #include "control/eal.h"
+#include "ipsec/gcm.h"
+
+/* The name of IPsec-MB without cryptodev. */
+#define DIRECT "ipsec_mb"
 
 /* Sessions beyond one for each SA: the drivers' own needs at warm-up. */
 #define SESSIONS_SPARE 64
@@ -90,6 +94,44 @@ static int device_start(struct crypto_device *device, uint16_t n_workers, struct
 	return 0;
 }
 
+static void cryptodev_close(struct crypto_device *device)
+{
+	rte_cryptodev_stop(device->id);
+	rte_cryptodev_close(device->id);
+	if (device->is_virtual)
+		rte_eal_hotplug_remove("vdev", device->name);
+	rte_mempool_free(device->sessions);
+	device->sessions = NULL;
+}
+
+static int direct_open(struct crypto_device *device, struct err *err)
+{
+	int ret = gcm_manager_create(&device->manager, err);
+
+	if (ret != 0)
+		return err_prefix(err, ret, "workers.crypto: " DIRECT);
+	snprintf(device->name, sizeof(device->name), DIRECT);
+	device->sync = true;
+	return 0;
+}
+
+/* On failure it is closed again. */
+static int cryptodev_open(
+	const char *conf, const struct gateway *gateway, struct crypto_device *device, struct err *err)
+{
+	size_t n_workers = gateway->workers.n_lcores;
+	int ret = device_find(conf, n_workers, device, err);
+
+	if (ret != 0)
+		return ret;
+	ret = sessions_create(device, gateway->n_sas, err);
+	if (ret == 0)
+		ret = device_start(device, (uint16_t)n_workers, err);
+	if (ret != 0)
+		cryptodev_close(device);
+	return ret;
+}
+
 int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct err *err)
 {
 	const struct workers_conf *workers = &gateway->workers;
@@ -102,19 +144,16 @@ int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct
 		if (crypto->n_devices == CRYPTO_DEVICES_MAX)
 			return err_set(
 				err, E2BIG, "workers.crypto: more than %d devices", CRYPTO_DEVICES_MAX);
-		ret = device_find(workers->crypto[i], workers->n_lcores, device, err);
-		if (ret == 0) {
-			crypto->n_devices++;
-			ret = sessions_create(device, gateway->n_sas, err);
-		}
-		if (ret == 0)
-			ret = device_start(device, (uint16_t)workers->n_lcores, err);
+		ret = strcmp(workers->crypto[i], DIRECT) == 0
+			      ? direct_open(device, err)
+			      : cryptodev_open(workers->crypto[i], gateway, device, err);
 		if (ret != 0) {
 			cryptodevs_close(crypto);
 			return ret;
 		}
+		crypto->n_devices++;
 		log_info("crypto device=%s synchronous=%s queue_pairs=%zu", device->name,
-			device->sync ? "yes" : "no", workers->n_lcores);
+			device->sync ? "yes" : "no", device->manager ? 0 : workers->n_lcores);
 	}
 	return 0;
 }
@@ -124,11 +163,10 @@ void cryptodevs_close(struct crypto *crypto)
 	while (crypto->n_devices > 0) {
 		struct crypto_device *device = &crypto->devices[--crypto->n_devices];
 
-		rte_cryptodev_stop(device->id);
-		rte_cryptodev_close(device->id);
-		if (device->is_virtual)
-			rte_eal_hotplug_remove("vdev", device->name);
-		rte_mempool_free(device->sessions);
-		device->sessions = NULL;
+		if (device->manager)
+			gcm_manager_destroy(device->manager);
+		else
+			cryptodev_close(device);
+		*device = (struct crypto_device){0};
 	}
 }

@@ -1,9 +1,9 @@
 /*
- * The crypto seam: ESP's transforms over cryptodev, in both of its ways.
+ * The crypto seam: ESP's transforms over cryptodev, in both of its ways, or AES-GCM by IPsec-MB itself.
  *
- * Synchronous: the worker calls the driver and has the result when the call returns. Asynchronous: packets of
- * all SAs in a burst are enqueued together, and crypto_poll brings them back, at once or later. Which way a
- * packet goes is its session's (ipsec/crypto_session.h).
+ * Synchronous: the worker calls the driver, or IPsec-MB, and has the result when the call returns.
+ * Asynchronous: packets of all SAs in a burst are enqueued together, and crypto_poll brings them back, at
+ * once or later. Which way a packet goes is its session's (ipsec/crypto_session.h).
  *
  * Workers; each has a struct crypto_worker of its own and never touches another's queue pair.
  * Limits: single-segment packets, in place.
@@ -25,9 +25,10 @@ struct sa_tally;
 struct crypto_worker;
 
 /*
- * What one worker needs: operations for its packets in flight, scratch, and queue pair `queue_pair` of every
- * device. Control thread; `crypto` must outlive it. It takes one session of each synchronous device, for the
- * warm-up. Returns 0 or -ENOMEM.
+ * What one worker needs: operations for its packets in flight, scratch, a manager of IPsec-MB if that is
+ * among the devices, and queue pair `queue_pair` of every cryptodev. Control thread; `crypto` must outlive
+ * it. It takes one session of each synchronous cryptodev, for the warm-up. Returns 0, -ENOMEM, or what
+ * gcm_manager_create returns.
  */
 int crypto_worker_create(const struct crypto *crypto, unsigned queue_pair, int socket,
 	struct crypto_worker **worker, struct err *err);

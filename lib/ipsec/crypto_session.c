@@ -1,6 +1,7 @@
 #include "ipsec/crypto_session.h"
 
 #include "ipsec/crypto_scratch.h"
+#include "ipsec/gcm.h"
 
 #include <errno.h>
 #include <string.h>
@@ -124,11 +125,41 @@ static bool device_knows(const struct crypto_device *device, const struct xforms
 	return true;
 }
 
+static enum crypto_path cryptodev_path(const struct crypto *crypto, const struct crypto_device *device,
+	const struct crypto_session_conf *conf)
+{
+	if (crypto->way == CRYPTO_WAY_BEST)
+		return device->sync && alg_is_aead(conf->alg) ? CRYPTO_PATH_CALL : CRYPTO_PATH_QUEUE;
+	return crypto->way == CRYPTO_WAY_SYNC ? CRYPTO_PATH_CALL : CRYPTO_PATH_QUEUE;
+}
+
+static enum crypto_gcm gcm_of(const struct crypto_session_conf *conf)
+{
+	if (conf->alg->cipher_key_bytes == GCM_KEY_BYTES_256)
+		return conf->inbound ? CRYPTO_GCM_256_IN : CRYPTO_GCM_256_OUT;
+	return conf->inbound ? CRYPTO_GCM_128_IN : CRYPTO_GCM_128_OUT;
+}
+
 /* Returns 0, -ENOTSUP, or -ENOMEM. */
-static int device_session_create(const struct crypto *crypto, unsigned index,
+static int direct_session_create(const struct crypto_device *device, const struct crypto_session_conf *conf,
+	struct crypto_session *session)
+{
+	struct gcm_key_data *key;
+
+	if (!alg_is_aead(conf->alg))
+		return -ENOTSUP;
+	key = gcm_key_create(device->manager, conf->key->bytes, conf->alg->cipher_key_bytes);
+	if (!key)
+		return -ENOMEM;
+	*session = (struct crypto_session){
+		.handle = key, .path = CRYPTO_PATH_DIRECT, .gcm = (uint8_t)gcm_of(conf)};
+	return 0;
+}
+
+/* Returns 0, -ENOTSUP, or -ENOMEM. */
+static int cryptodev_session_create(const struct crypto *crypto, const struct crypto_device *device,
 	const struct crypto_session_conf *conf, struct crypto_session *session)
 {
-	const struct crypto_device *device = &crypto->devices[index];
 	struct xforms xforms;
 	void *handle;
 
@@ -139,8 +170,34 @@ static int device_session_create(const struct crypto *crypto, unsigned index,
 	handle = rte_cryptodev_sym_session_create(device->id, xforms.first, device->sessions);
 	if (!handle)
 		return rte_errno == ENOMEM ? -ENOMEM : -ENOTSUP;
-	*session = (struct crypto_session){.handle = handle, .device = device->id, .queue = (uint8_t)index};
+	*session = (struct crypto_session){.handle = handle,
+		.device = device->id,
+		.path = (uint8_t)cryptodev_path(crypto, device, conf)};
 	return 0;
+}
+
+/* Whether the device has the way that is demanded. */
+static bool device_goes(const struct crypto *crypto, const struct crypto_device *device)
+{
+	switch (crypto->way) {
+	case CRYPTO_WAY_SYNC:
+		return device->sync;
+	case CRYPTO_WAY_ASYNC:
+		return device->manager == NULL;
+	default:
+		return true;
+	}
+}
+
+static const char *way_name(enum crypto_way way)
+{
+	static const char *const names[] = {
+		[CRYPTO_WAY_BEST] = "",
+		[CRYPTO_WAY_SYNC] = " synchronously",
+		[CRYPTO_WAY_ASYNC] = " asynchronously",
+	};
+
+	return names[way];
 }
 
 int crypto_session_create(const struct crypto *crypto, const struct crypto_session_conf *conf,
@@ -150,23 +207,21 @@ int crypto_session_create(const struct crypto *crypto, const struct crypto_sessi
 		const struct crypto_device *device = &crypto->devices[i];
 		int ret;
 
-		if (crypto->way == CRYPTO_WAY_SYNC && !device->sync)
+		if (!device_goes(crypto, device))
 			continue;
-		ret = device_session_create(crypto, i, conf, session);
+		ret = device->manager ? direct_session_create(device, conf, session)
+				      : cryptodev_session_create(crypto, device, conf, session);
 		if (ret == -ENOMEM)
 			return err_set(err, ENOMEM, "%s has no session left", device->name);
 		if (ret == 0) {
-			session->sync =
-				crypto->way == CRYPTO_WAY_SYNC ||
-				(crypto->way == CRYPTO_WAY_BEST && device->sync && alg_is_aead(conf->alg));
+			session->queue = (uint8_t)i;
 			return 0;
 		}
 	}
-	return err_set(err, ENOTSUP, "no crypto device knows %s%s", conf->alg->name,
-		crypto->way == CRYPTO_WAY_SYNC ? " synchronously" : "");
+	return err_set(err, ENOTSUP, "no crypto device knows %s%s", conf->alg->name, way_name(crypto->way));
 }
 
-void crypto_session_destroy(struct crypto_session *session)
+static void cryptodev_session_destroy(struct crypto_session *session)
 {
 	struct rte_mempool *pool = rte_mempool_from_obj(session->handle);
 
@@ -176,5 +231,13 @@ void crypto_session_destroy(struct crypto_session *session)
 	 * too, so the object is still free, and nothing is kept in a free one.
 	 */
 	explicit_bzero(session->handle, pool->elt_size);
+}
+
+void crypto_session_destroy(struct crypto_session *session)
+{
+	if (session->path == CRYPTO_PATH_DIRECT)
+		gcm_key_destroy(session->handle);
+	else
+		cryptodev_session_destroy(session);
 	*session = (struct crypto_session){0};
 }

@@ -4,6 +4,7 @@
  * control/cryptodevs.c fills struct crypto, and sa_create makes a session: control thread only. A session is
  * of one device and goes one way, chosen when it is made. AEAD goes synchronously by default, since it gains
  * nothing from company; CBC and HMAC go asynchronously, since the driver works on several packets at once.
+ * One device is no cryptodev but IPsec-MB itself (ipsec/gcm.h), for AES-GCM alone and synchronous only.
  * Limits: the algorithms of model/alg.h.
  */
 #ifndef CULVERT_IPSEC_CRYPTO_SESSION_H
@@ -16,12 +17,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct IMB_MGR;
 struct rte_mempool;
 
 #define CRYPTO_DEVICES_MAX 8
 
 struct crypto_device {
-	uint8_t id; /* of cryptodev; configured and started, one queue pair a worker */
+	struct IMB_MGR *manager; /* the control thread's, for keys; NULL if it is a cryptodev */
+	uint8_t id;              /* of cryptodev; configured and started, one queue pair a worker */
 	char name[64];
 	bool is_virtual; /* made by us, a software driver */
 	bool sync;       /* the driver processes in the caller's thread */
@@ -41,11 +44,28 @@ struct crypto {
 	enum crypto_way way;
 };
 
+/* What brings the packets of a session to its device, and back. */
+enum crypto_path {
+	CRYPTO_PATH_QUEUE,  /* cryptodev's queue pair */
+	CRYPTO_PATH_CALL,   /* cryptodev's synchronous call */
+	CRYPTO_PATH_DIRECT, /* a function of IPsec-MB for each packet */
+};
+
+/* The functions of the direct path. */
+enum crypto_gcm {
+	CRYPTO_GCM_128_OUT,
+	CRYPTO_GCM_128_IN,
+	CRYPTO_GCM_256_OUT,
+	CRYPTO_GCM_256_IN,
+	CRYPTO_GCM_COUNT
+};
+
 struct crypto_session {
-	void *handle;   /* the driver's */
+	void *handle;   /* the driver's, or a struct gcm_key_data */
 	uint8_t device; /* cryptodev id */
 	uint8_t queue;  /* index of the device in struct crypto */
-	bool sync;
+	uint8_t path;   /* enum crypto_path */
+	uint8_t gcm;    /* enum crypto_gcm of the direct path */
 };
 
 struct crypto_session_conf {
@@ -57,12 +77,12 @@ struct crypto_session_conf {
 
 /*
  * Make the session of one SA direction on the first device that knows the algorithm. The only copy of the key
- * is the driver's, in the session. Control thread. Returns 0; -ENOTSUP when no device knows the algorithm (in
- * the way that `way` demands); -ENOMEM when the device's session pool is empty.
+ * is the driver's or IPsec-MB's, in the session. Control thread. Returns 0; -ENOTSUP when no device knows the
+ * algorithm (in the way that `way` demands); -ENOMEM when the device has no session left.
  */
 int crypto_session_create(const struct crypto *crypto, const struct crypto_session_conf *conf,
 	struct crypto_session *session, struct err *err);
-/* Control thread. No packet of it may be in flight. The driver's copy of the key is wiped. */
+/* Control thread. No packet of it may be in flight. The session's copy of the key is wiped. */
 void crypto_session_destroy(struct crypto_session *session);
 
 #endif

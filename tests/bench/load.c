@@ -102,7 +102,8 @@ static int memory_weigh(struct bring_up *gateway, struct load *load, struct err 
 		ret = bytes_with(gateway, BRING_UP_CRYPTO, &crypto_empty, err);
 	conf->n_sas = n_sas;
 	conf->n_policies = n_policies;
-	load->sessions_bytes = crypto - crypto_empty;
+	/* The drivers' pools; keys of IPsec-MB, which has none, are counted with the SAs. */
+	load->sessions_bytes = crypto > crypto_empty ? crypto - crypto_empty : 0;
 	load->policies_bytes = all - no_policies;
 	load->sas_bytes = no_policies - empty - load->sessions_bytes;
 	return ret;

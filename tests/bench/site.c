@@ -130,14 +130,14 @@ static int site_print(FILE *out, const struct site *site)
 		fprintf(out, ", packets: %u", site->packets);
 	fprintf(out,
 		"}\n"
-		"workers: {lcores: [%s], crypto: [aesni_%s]}\n"
+		"workers: {lcores: [%s]}\n"
 		"routes:\n"
 		"  - {to: 0.0.0.0/0, via: 192.0.2.254}\n"
 		"  - {to: 10.1.0.0/16, via: 10.0.0.2}\n"
 		"neighbours:\n"
 		"  - {port: wan, address: 192.0.2.254, mac: \"02:00:5e:00:00:fe\"}\n"
 		"  - {port: lan, address: 10.0.0.2, mac: \"02:00:5e:00:00:02\"}\n",
-		site->cpus, strstr(site->algorithm, "gcm") ? "gcm" : "mb");
+		site->cpus);
 	fputs("ports:\n", out);
 	port_write(out, site, true);
 	port_write(out, site, false);

@@ -3,6 +3,8 @@
 
 #include "support/crypto_env.h"
 
+#include "ipsec/gcm.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -37,12 +39,23 @@ static void device_start(const struct crypto_device *device, uint32_t depth)
 	ck_assert_int_eq(rte_cryptodev_start(device->id), 0);
 }
 
+static struct crypto_device direct_device(void)
+{
+	struct crypto_device device = {.name = "ipsec_mb", .sync = true};
+	struct err err;
+
+	ck_assert_msg(gcm_manager_create(&device.manager, &err) == 0, "%s", err.text);
+	return device;
+}
+
 struct crypto_device crypto_env_device(const char *driver)
 {
 	struct crypto_device device = {0};
 	struct rte_cryptodev_info info;
 	bool is_new;
 
+	if (strcmp(driver, "ipsec_mb") == 0)
+		return direct_device();
 	snprintf(device.name, sizeof(device.name), "crypto_%s", driver);
 	is_new = rte_cryptodev_get_dev_id(device.name) < 0;
 	if (is_new)
@@ -71,16 +84,15 @@ static void env_begin(struct crypto_env *env)
 
 void crypto_env_begin(struct crypto_env *env, enum crypto_way way)
 {
-	*env = (struct crypto_env){.crypto = {.n_devices = 2, .way = way}};
-	env->crypto.devices[0] = crypto_env_device("aesni_gcm");
-	env->crypto.devices[1] = crypto_env_device("aesni_mb");
-	env_begin(env);
+	crypto_env_begin_driver(env, way, "ipsec_mb");
 }
 
 void crypto_env_begin_driver(struct crypto_env *env, enum crypto_way way, const char *driver)
 {
 	*env = (struct crypto_env){.crypto = {.n_devices = 1, .way = way}};
 	env->crypto.devices[0] = crypto_env_device(driver);
+	if (strcmp(driver, "aesni_mb") != 0)
+		env->crypto.devices[env->crypto.n_devices++] = crypto_env_device("aesni_mb");
 	env_begin(env);
 }
 
@@ -88,6 +100,8 @@ void crypto_env_end(struct crypto_env *env)
 {
 	ck_assert_uint_eq(crypto_in_flight(env->worker), 0);
 	crypto_worker_destroy(env->worker);
+	for (unsigned i = 0; i < env->crypto.n_devices; i++)
+		gcm_manager_destroy(env->crypto.devices[i].manager);
 }
 
 void crypto_env_run(struct crypto_env *env, struct burst *burst)

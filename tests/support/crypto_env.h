@@ -2,7 +2,7 @@
  * The crypto devices of the build machine, and one worker's view of them.
  *
  * Test suites and benchmarks with EAL, CK_NOFORK. Devices stay for the process, as EAL's do; a struct
- * crypto_env is one choice of them: which drivers, and which way. Limits: the ipsec-mb drivers;
+ * crypto_env is one choice of them: which drivers, and which way. Limits: ipsec-mb and its drivers;
  * CRYPTO_ENV_WORKERS queue pairs a device; CRYPTO_ENV_SESSIONS sessions at once.
  */
 #ifndef CULVERT_TESTS_SUPPORT_CRYPTO_ENV_H
@@ -20,12 +20,15 @@ struct crypto_env {
 	struct sa_tally tally; /* worker 0, counting into drops */
 };
 
-/* Start a driver ("aesni_gcm", "aesni_mb") unless it runs already, and describe it. */
+/*
+ * Start a driver ("aesni_gcm", "aesni_mb") unless it runs already, and describe it. The manager of "ipsec_mb"
+ * is the caller's.
+ */
 struct crypto_device crypto_env_device(const char *driver);
 
-/* Both drivers, in the order of the product's default: aesni_gcm, aesni_mb. */
+/* The product's default: ipsec_mb, aesni_mb. */
 void crypto_env_begin(struct crypto_env *env, enum crypto_way way);
-/* One driver alone. */
+/* One driver, and aesni_mb behind it for the algorithms that it doesn't know. */
 void crypto_env_begin_driver(struct crypto_env *env, enum crypto_way way, const char *driver);
 /* Asserts that nothing is in flight. */
 void crypto_env_end(struct crypto_env *env);

@@ -108,7 +108,7 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert_uint_eq(gateway.memory.size_mb, 0);
 	ck_assert_uint_eq(gateway.memory.packets, 0);
 	ck_assert_uint_eq(gateway.workers.n_crypto, 2);
-	ck_assert_str_eq(gateway.workers.crypto[0], "aesni_gcm");
+	ck_assert_str_eq(gateway.workers.crypto[0], "ipsec_mb");
 	ck_assert_str_eq(gateway.workers.crypto[1], "aesni_mb");
 	ck_assert_int_eq(gateway.workers.crypto_mode, CRYPTO_AUTO);
 	ck_assert_uint_eq(gateway.workers.idle_sleep_us, 50);

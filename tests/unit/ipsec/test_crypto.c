@@ -2,6 +2,7 @@
 
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/gcm.h"
 #include "net/parse.h"
 #include "support/eal.h"
 #include "support/packet.h"
@@ -18,14 +19,15 @@
 
 static struct crypto_env env;
 
-/* The loop index of a case: which way, and which driver alone where that is the question. */
+/* The loop index of a case: which way, and which driver in place of the usual one. */
 static const struct {
 	enum crypto_way way;
 	const char *driver;
 } setups[] = {
 	{CRYPTO_WAY_BEST, NULL},
 	{CRYPTO_WAY_SYNC, NULL},
-	{CRYPTO_WAY_ASYNC, NULL},
+	{CRYPTO_WAY_SYNC, "aesni_gcm"},
+	{CRYPTO_WAY_ASYNC, "aesni_gcm"},
 	{CRYPTO_WAY_SYNC, "aesni_mb"},
 	{CRYPTO_WAY_ASYNC, "aesni_mb"},
 };
@@ -266,30 +268,39 @@ START_TEST(packets_of_many_sas_share_a_burst)
 }
 END_TEST
 
-START_TEST(the_way_is_by_algorithm_unless_it_is_demanded)
+START_TEST(the_path_is_by_algorithm_and_device_unless_a_way_is_demanded)
 {
 	static const struct {
 		enum crypto_way way;
+		const char *driver; /* with aesni_mb behind it */
 		const char *alg;
-		bool sync;
+		enum crypto_path path;
+		uint8_t queue;
 	} cases[] = {
-		{CRYPTO_WAY_BEST, "aes128gcm16", true},
-		{CRYPTO_WAY_BEST, "aes128-sha256", false},
-		{CRYPTO_WAY_BEST, "null-sha256", false},
-		{CRYPTO_WAY_SYNC, "aes128gcm16", true},
-		{CRYPTO_WAY_SYNC, "aes128-sha256", true},
-		{CRYPTO_WAY_ASYNC, "aes128gcm16", false},
-		{CRYPTO_WAY_ASYNC, "aes128-sha256", false},
+		{CRYPTO_WAY_BEST, "ipsec_mb", "aes128gcm16", CRYPTO_PATH_DIRECT, 0},
+		{CRYPTO_WAY_BEST, "ipsec_mb", "aes256gcm16", CRYPTO_PATH_DIRECT, 0},
+		{CRYPTO_WAY_BEST, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_QUEUE, 1},
+		{CRYPTO_WAY_BEST, "ipsec_mb", "null-sha256", CRYPTO_PATH_QUEUE, 1},
+		{CRYPTO_WAY_SYNC, "ipsec_mb", "aes128gcm16", CRYPTO_PATH_DIRECT, 0},
+		{CRYPTO_WAY_SYNC, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_CALL, 1},
+		/* It has no queue. */
+		{CRYPTO_WAY_ASYNC, "ipsec_mb", "aes128gcm16", CRYPTO_PATH_QUEUE, 1},
+		{CRYPTO_WAY_ASYNC, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_QUEUE, 1},
+		{CRYPTO_WAY_BEST, "aesni_gcm", "aes128gcm16", CRYPTO_PATH_CALL, 0},
+		{CRYPTO_WAY_BEST, "aesni_gcm", "aes128-sha256", CRYPTO_PATH_QUEUE, 1},
+		{CRYPTO_WAY_SYNC, "aesni_gcm", "aes128gcm16", CRYPTO_PATH_CALL, 0},
+		{CRYPTO_WAY_SYNC, "aesni_gcm", "aes128-sha256", CRYPTO_PATH_CALL, 1},
+		{CRYPTO_WAY_ASYNC, "aesni_gcm", "aes128gcm16", CRYPTO_PATH_QUEUE, 0},
+		{CRYPTO_WAY_ASYNC, "aesni_gcm", "aes128-sha256", CRYPTO_PATH_QUEUE, 1},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct sa *sa;
 
-		crypto_env_begin(&env, cases[i].way);
+		crypto_env_begin_driver(&env, cases[i].way, cases[i].driver);
 		sa = sa_of(&env, &(struct sa_spec){.alg = cases[i].alg}, false);
-		ck_assert_uint_eq(sa->session.sync, cases[i].sync);
-		/* aesni_gcm is first, but knows GCM alone. */
-		ck_assert_uint_eq(sa->session.queue, sa->aead ? 0 : 1);
+		ck_assert_uint_eq(sa->session.path, cases[i].path);
+		ck_assert_uint_eq(sa->session.queue, cases[i].queue);
 		sa_destroy(sa);
 		crypto_env_end(&env);
 	}
@@ -312,6 +323,69 @@ START_TEST(an_algorithm_that_no_device_knows_makes_no_session)
 	crypto.way = CRYPTO_WAY_SYNC;
 	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), -ENOTSUP);
 	ck_assert_str_eq(err.text, "no crypto device knows aes256-sha512 synchronously");
+}
+END_TEST
+
+START_TEST(ipsec_mb_alone_knows_aes_gcm_alone_and_no_queue)
+{
+	struct secret key = sa_pair_key(alg_find("aes128-sha256"));
+	struct crypto_session_conf conf = {.alg = alg_find("aes128-sha256"), .key = &key};
+	struct crypto crypto = {.n_devices = 1, .devices = {crypto_env_device("ipsec_mb")}};
+	struct crypto_session session;
+	struct err err;
+
+	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), -ENOTSUP);
+	ck_assert_str_eq(err.text, "no crypto device knows aes128-sha256");
+	conf.alg = alg_find("aes128gcm16");
+	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), 0);
+	ck_assert_uint_eq((uintptr_t)session.handle % 64, 0);
+	crypto_session_destroy(&session);
+	ck_assert_ptr_null(session.handle);
+	crypto.way = CRYPTO_WAY_ASYNC;
+	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), -ENOTSUP);
+	ck_assert_str_eq(err.text, "no crypto device knows aes128gcm16 asynchronously");
+	gcm_manager_destroy(crypto.devices[0].manager);
+}
+END_TEST
+
+/* A burst of one SA, encrypted, with one bit of every second packet's ICV changed. Returns how many. */
+static uint16_t icvs_change(struct sa_pair *pair, struct burst *burst)
+{
+	for (uint16_t i = 0; i < 2 * pair->out->icv_bytes; i++)
+		burst_add_one(burst, packet_mbuf(&(struct packet_spec){.source_port = i}));
+	sa_pair_encrypt(&env, pair->out, burst);
+	for (uint16_t i = 0; i < burst->n; i += 2) {
+		const struct pkt *p = pkt_of(burst->pkts[i]);
+
+		*rte_pktmbuf_mtod_offset(burst->pkts[i], uint8_t *, p->icv_offset + i / 2) ^=
+			(uint8_t)(1 << i / 2 % 8);
+	}
+	return burst->n;
+}
+
+// ESP-3
+START_TEST(a_changed_bit_of_any_icv_byte_is_seen_in_that_packet_alone)
+{
+	const struct alg *alg;
+
+	begin(_i);
+	for (size_t a = 0; (alg = alg_at(a)) != NULL; a++) {
+		struct sa_pair pair = sa_pair_create(&env, &(struct sa_spec){.alg = alg->name});
+		uint64_t refused = env.drops.count[0][DROP_in_icv];
+		BURST(burst);
+		uint16_t n = icvs_change(&pair, &burst);
+
+		ck_assert_uint_eq(n, 2 * alg->icv_bytes);
+		sa_pair_transfer(pair.in, &burst);
+		sa_pair_decrypt(&env, &burst);
+		ck_assert_uint_eq(burst.n, n / 2);
+		for (uint16_t i = 0; i < burst.n; i++)
+			ck_assert_uint_eq(pkt_of(burst.pkts[i])->source_port % 2, 1);
+		ck_assert_uint_eq(env.drops.count[0][DROP_in_icv] - refused, n / 2);
+		rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+		sa_pair_destroy(&pair);
+	}
+	crypto_env_end(&env);
 }
 END_TEST
 
@@ -403,7 +477,7 @@ START_TEST(what_an_overfilled_queue_does_not_take_is_dropped)
 	unsigned n = 0;
 
 	ck_assert_ptr_nonnull(pool);
-	crypto_env_begin(&env, CRYPTO_WAY_ASYNC);
+	crypto_env_begin_driver(&env, CRYPTO_WAY_ASYNC, "aesni_gcm");
 	sa = sa_of(&env, &(struct sa_spec){.alg = algs[_i]}, false);
 	for (int i = 0; i < N_OVERFILL; i += BURST_MAX) {
 		overfill_burst(&burst, pool, sa);
@@ -442,7 +516,9 @@ int main(void)
 	tcase_add_loop_test(tcase, what_goes_into_a_tunnel_comes_out_of_it, 0, N_SETUPS);
 	tcase_add_loop_test(tcase, packets_are_those_of_another_implementation, 0, N_SETUPS);
 	tcase_add_loop_test(tcase, packets_of_many_sas_share_a_burst, 0, N_SETUPS);
-	tcase_add_test(tcase, the_way_is_by_algorithm_unless_it_is_demanded);
+	tcase_add_test(tcase, the_path_is_by_algorithm_and_device_unless_a_way_is_demanded);
+	tcase_add_test(tcase, ipsec_mb_alone_knows_aes_gcm_alone_and_no_queue);
+	tcase_add_loop_test(tcase, a_changed_bit_of_any_icv_byte_is_seen_in_that_packet_alone, 0, N_SETUPS);
 	tcase_add_test(tcase, an_algorithm_that_no_device_knows_makes_no_session);
 	tcase_add_test(tcase, an_empty_session_pool_is_an_error_and_sessions_come_back);
 	tcase_add_test(tcase, packets_in_flight_come_back_by_polling);
