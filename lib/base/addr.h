@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum ip_family {
 	IP_NONE = 0, /* a zeroed address is no address */
@@ -52,6 +53,13 @@ static inline size_t ip_family_bytes(uint8_t family)
 static inline unsigned ip_family_bits(uint8_t family)
 {
 	return family == IP_V4 ? 32 : 128;
+}
+
+/* Are two addresses of that family, in network order, the same? */
+static inline bool ip_bytes_equal(uint8_t family, const void *a, const void *b)
+{
+	/* Constant lengths are compared in place. */
+	return family == IP_V4 ? memcmp(a, b, 4) == 0 : memcmp(a, b, 16) == 0;
 }
 
 /* Parse text; 0, or -EINVAL with *out untouched. A prefix without a length is a host (32 or 128 bits). */

@@ -33,7 +33,8 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 	w->host.from_control = rte_ring_create(name, HOST_QUEUE_PKTS, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	if (!w->host.from_control)
 		return err_set(err, ENOMEM, "no memory for the queue from control to worker %u", index);
-	return crypto_worker_create(&control->crypto, index, socket, &w->crypto, err);
+	int ret = flows_create(socket, &w->flows, err);
+	return ret != 0 ? ret : crypto_worker_create(&control->crypto, index, socket, &w->crypto, err);
 }
 
 int workers_create(struct control *control, struct err *err)
@@ -57,6 +58,7 @@ void workers_destroy(struct control *control)
 
 		if (w->crypto)
 			crypto_worker_destroy(w->crypto);
+		flows_destroy(w->flows);
 		rte_ring_free(w->host.from_control);
 		rte_free(w);
 	}

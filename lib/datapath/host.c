@@ -55,7 +55,7 @@ void host_answer(struct burst *burst, struct host_limit *limit, uint64_t now_tsc
 {
 	uint16_t kept = 0;
 
-	STAGE(burst, drops);
+	STAGE(host, burst, drops);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 

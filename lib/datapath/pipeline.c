@@ -7,11 +7,14 @@
  *   unprotected: parse+- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
  *                     +- host -> answered, or to control
  *
- *                     +- clear -> SPD-out -+- PROTECT: sequence, encapsulate, crypto -> transmit
+ *                     +- clear -> SPD-out -+- PROTECT: sequence, encapsulate, crypto -> deliver
  *   protected:   parse|                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *
- *   forward:  TTL -> transmit        transmit:  route -> MTU -> neighbour -> tx
+ *   forward:  TTL -> deliver        deliver:  MTU -> neighbour -> tx        transmit:  route -> deliver
+ *
+ * SPD-in and SPD-out are flows_find and a stage that does what it found: the policy and the next hop of a
+ * flow are looked up in full once, and remembered.
  */
 #include "datapath/pipeline.h"
 
@@ -32,23 +35,22 @@ static bool is_outbound(struct rte_mbuf *m, const struct snapshot *s __rte_unuse
 	return !pkt_of(m)->sa->inbound;
 }
 
+static bool is_own(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
+{
+	return (pkt_of(m)->flags & PKT_OWN) != 0;
+}
+
 static bool is_frame(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 {
 	return (pkt_of(m)->flags & PKT_FRAME) != 0;
 }
 
-/* A routed packet whose port is on the unprotected side. */
-static bool is_leaving(struct rte_mbuf *m, const struct snapshot *s)
-{
-	return !s->ports[pkt_of(m)->port_out].is_protected;
-}
-
 /* Move the packets for which the test is true to *moved. */
 static inline void split(struct worker *w, struct burst *b, pkt_test test, struct burst *moved)
 {
+	STAGE(split, b, &w->drops, moved);
 	uint16_t kept = 0;
 
-	STAGE(b, &w->drops, moved);
 	for (uint16_t i = 0; i < b->n; i++) {
 		if (test(b->pkts[i], w->snapshot))
 			burst_add_one(moved, b->pkts[i]);
@@ -58,7 +60,29 @@ static inline void split(struct worker *w, struct burst *b, pkt_test test, struc
 	b->n = kept;
 }
 
-/* Packets that a route was found for: to the link. */
+/*
+ * Packets out of a tunnel: those for the gateway itself to *host, those whose next hop is on the unprotected
+ * side to *leaving.
+ */
+static void split_inner(struct worker *w, struct burst *b, struct burst *host, struct burst *leaving)
+{
+	STAGE(split, b, &w->drops, host, leaving);
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < b->n; i++) {
+		const struct pkt *p = pkt_of(b->pkts[i]);
+
+		if (p->flags & PKT_OWN)
+			burst_add_one(host, b->pkts[i]);
+		else if (p->next_hop != ROUTE_NONE && !w->snapshot->ports[p->port_out].is_protected)
+			burst_add_one(leaving, b->pkts[i]);
+		else
+			b->pkts[kept++] = b->pkts[i];
+	}
+	b->n = kept;
+}
+
+/* Packets whose next hop is known: to the link. */
 static void deliver(struct worker *w, struct burst *b)
 {
 	const struct snapshot *s = w->snapshot;
@@ -70,9 +94,11 @@ static void deliver(struct worker *w, struct burst *b)
 	host_hold(&unresolved, &w->host, &w->drops);
 }
 
-/* Packets that the gateway made, ESP among them. */
+/* Packets that the gateway made, and those that have waited for a neighbour. */
 static void transmit(struct worker *w, struct burst *b)
 {
+	if (b->n == 0)
+		return;
 	route_lookup(b, w->snapshot->routes, &w->drops);
 	deliver(w, b);
 }
@@ -80,15 +106,19 @@ static void transmit(struct worker *w, struct burst *b)
 /* Packets that pass through in clear. */
 static void forward(struct worker *w, struct burst *b)
 {
+	if (b->n == 0)
+		return;
 	ttl_decrement(b, &w->unforwardable, &w->drops);
-	transmit(w, b);
+	deliver(w, b);
 }
 
 /* ESP packets whose crypto is done, on the way out. */
 static void encrypted(struct worker *w, struct burst *b)
 {
+	if (b->n == 0)
+		return;
 	esp_out_finish(b, &w->tally);
-	transmit(w, b);
+	deliver(w, b);
 }
 
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
@@ -96,7 +126,10 @@ static void outbound(struct worker *w, struct burst *b)
 {
 	BURST(protect);
 
-	spd_out(b, w->snapshot->spd_out, &protect, &w->drops);
+	if (b->n == 0)
+		return;
+	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
+	spd_out(b, &protect, &w->drops);
 	forward(w, b);
 
 	ttl_decrement(&protect, &w->unforwardable, &w->drops);
@@ -119,6 +152,8 @@ static void reply(struct worker *w, struct burst *b)
 /* Packets for the gateway itself. */
 static void to_host(struct worker *w, struct burst *b)
 {
+	if (b->n == 0)
+		return;
 	host_answer(b, &w->icmp_limit, w->now_tsc, &w->drops);
 	w->counters.answered += b->n;
 	w->counters.generated += b->n;
@@ -128,45 +163,60 @@ static void to_host(struct worker *w, struct burst *b)
 /* ESP packets whose crypto is done, on the way in. */
 static void decrypted(struct worker *w, struct burst *b)
 {
-	const struct snapshot *s = w->snapshot;
 	BURST(host);
 	BURST(leaving);
 
+	if (b->n == 0)
+		return;
 	esp_in_finish(b, &w->tally);
-	spd_in_selector(b, s->spd_in, &w->tally);
-	local_split(b, &s->local, NULL, &host, &w->drops);
+	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
+	spd_in_selector(b, &w->tally);
+	split_inner(w, b, &host, &leaving);
 	to_host(w, &host);
-
 	/* What goes out again (to another site, say) crosses the boundary once more. */
-	route_lookup(b, s->routes, &w->drops);
-	split(w, b, is_leaving, &leaving);
 	outbound(w, &leaving);
+	forward(w, b);
+}
 
-	ttl_decrement(b, &w->unforwardable, &w->drops);
-	deliver(w, b);
+/* ESP packets for us. */
+static void inbound(struct worker *w, struct burst *b)
+{
+	if (b->n == 0)
+		return;
+	sad_lookup(b, w->sad, &w->tally);
+	esp_in_prepare(b, &w->tally);
+	crypto_run(w->crypto, b, &w->tally);
+	decrypted(w, b);
+}
+
+/* Packets in clear from the unprotected side that are not for an address of ours there. */
+static void clear_inbound(struct worker *w, struct burst *b)
+{
+	BURST(inside);
+
+	if (b->n == 0)
+		return;
+	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
+	spd_in_clear(b, &w->drops);
+	/* The gateway's addresses on the protected side are behind the policies like any other there. */
+	split(w, b, is_own, &inside);
+	forward(w, b);
+	to_host(w, &inside);
 }
 
 static void from_unprotected(struct worker *w, struct burst *b)
 {
-	const struct snapshot *s = w->snapshot;
 	BURST(esp);
 	BURST(host);
-	BURST(inside);
 
-	/* The gateway's addresses on the protected side are behind the policies like any other there. */
-	local_split(b, &s->local_outside, &esp, &host, &w->drops);
-	spd_in_clear(b, s->spd_in, &w->drops);
-	local_split(b, &s->local, NULL, &inside, &w->drops);
-	forward(w, b);
-	to_host(w, &inside);
+	local_split(b, &w->snapshot->local_outside, &esp, &host, &w->drops);
+	clear_inbound(w, b);
 
-	spd_in_host(&host, s->spd_in, &w->drops);
+	flows_find(w->flows, &host, FLOWS_IN, w->snapshot, &w->drops);
+	spd_in_host(&host, &w->drops);
 	to_host(w, &host);
 
-	sad_lookup(&esp, w->sad, &w->tally);
-	esp_in_prepare(&esp, &w->tally);
-	crypto_run(w->crypto, &esp, &w->tally);
-	decrypted(w, &esp);
+	inbound(w, &esp);
 }
 
 static void from_protected(struct worker *w, struct burst *b)

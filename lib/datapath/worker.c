@@ -10,6 +10,7 @@
 #include <rte_ring.h>
 
 #include "datapath/pipeline.h"
+#include "net/stage.h"
 
 /*
  * Frames asked of a queue at once: few enough to stay in the first-level cache, many enough to share costs.
@@ -21,11 +22,18 @@
 /* How long a stopping worker waits for its crypto devices. */
 #define DRAIN_LOOPS_MAX 1000000
 
+static uint16_t port_receive(struct worker *w, const struct worker_rx *rx, struct rte_mbuf **pkts)
+{
+	STAGE_OPEN(rx, 0, &w->drops);
+
+	return rte_eth_rx_burst(rx->ethdev, rx->queue, pkts, WORKER_RX_BURST);
+}
+
 static uint16_t poll_port(struct worker *w, const struct worker_rx *rx)
 {
 	struct burst b;
 
-	b.n = rte_eth_rx_burst(rx->ethdev, rx->queue, b.pkts, WORKER_RX_BURST);
+	b.n = port_receive(w, rx, b.pkts);
 	if (b.n == 0)
 		return 0;
 	w->counters.rx_packets[rx->port] += b.n;
@@ -36,11 +44,18 @@ static uint16_t poll_port(struct worker *w, const struct worker_rx *rx)
 	return received;
 }
 
+static void crypto_collect(struct worker *w, struct burst *done)
+{
+	STAGE_OPEN(crypto_poll, 0, &w->drops);
+
+	crypto_poll(w->crypto, done);
+}
+
 static uint16_t poll_crypto(struct worker *w)
 {
 	BURST(b);
 
-	crypto_poll(w->crypto, &b);
+	crypto_collect(w, &b);
 	uint16_t done = b.n;
 	if (done > 0)
 		pipeline_crypto_done(w, &b);
@@ -90,6 +105,7 @@ static void adopt_snapshot(struct worker *w)
 		poll_crypto(w);
 	tx_flush(&w->tx, &w->drops);
 	w->snapshot = published;
+	flows_forget(w->flows);
 	atomic_store_explicit(&w->adopted, published, memory_order_release);
 }
 

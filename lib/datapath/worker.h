@@ -7,6 +7,7 @@
 #ifndef CULVERT_DATAPATH_WORKER_H
 #define CULVERT_DATAPATH_WORKER_H
 
+#include "datapath/flows.h"
 #include "datapath/host.h"
 #include "datapath/snapshot.h"
 #include "fwd/tx.h"
@@ -54,6 +55,7 @@ struct worker {
 	const struct sad *sad;
 	const struct neigh_table *neighbours;
 	struct crypto_worker *crypto;
+	struct flows *flows; /* worker: rw */
 	struct host_queue host;
 	/* control: wo, worker: ro, at any time */
 	_Atomic(const struct snapshot *) published;

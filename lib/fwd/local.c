@@ -38,10 +38,9 @@ bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m)
 void local_split(struct burst *burst, const struct local_addrs *local, struct burst *esp, struct burst *host,
 	struct drops *drops)
 {
-	STAGE(burst, drops, esp, host);
+	STAGE(local, burst, drops, esp, host);
 	uint16_t kept = 0;
 
-	(void)drops; // none is dropped here; STAGE counts on it
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 

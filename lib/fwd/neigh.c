@@ -159,79 +159,99 @@ static struct neigh_key target_key(struct rte_mbuf *m, const struct route_table 
 	return key_make(pkt_of(m)->port_out, pkt_of(m)->family, pkt_destination(m));
 }
 
-/* False if the buffer has no room in front. */
-static bool frame_one(struct rte_mbuf *m, const struct rte_ether_addr *to, const struct neigh_port *port)
-{
-	uint16_t bytes = RTE_ETHER_HDR_LEN + (port->vlan ? RTE_VLAN_HLEN : 0);
+/* The Ethernet header that a run of packets has in common. */
+struct link_header {
+	uint8_t bytes[RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN];
+	uint16_t length;
+};
 
-	if (rte_pktmbuf_headroom(m) < bytes)
+static struct link_header link_header_make(
+	const struct rte_ether_addr *to, const struct neigh_port *port, uint8_t family)
+{
+	struct link_header header;
+
+	header.length = ethernet_write(header.bytes, to, &port->mac, port->vlan,
+		family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	return header;
+}
+
+/* False if the buffer has no room in front. */
+static inline bool frame_one(struct rte_mbuf *m, const struct link_header *header)
+{
+	uint8_t *front = (uint8_t *)rte_pktmbuf_prepend(m, header->length);
+
+	if (!front)
 		return false;
-	ethernet_prepend_one(m, to, &port->mac, port->vlan,
-		pkt_of(m)->family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	/* With a constant length it is two stores. */
+	if (header->length == RTE_ETHER_HDR_LEN)
+		memcpy(front, header->bytes, RTE_ETHER_HDR_LEN);
+	else
+		memcpy(front, header->bytes, sizeof(header->bytes));
 	return true;
 }
 
-/* Do two packets go to one router? (Those to hosts on the link are told apart by their destinations.) */
-static bool goes_with_one(struct rte_mbuf *m, struct rte_mbuf *other, const struct route_table *routes)
-{
-	uint32_t next_hop = pkt_of(m)->next_hop;
-
-	return next_hop == pkt_of(other)->next_hop &&
-	       route_next_hop(routes, next_hop)->gateway.family != IP_NONE;
-}
-
-/*
- * The neighbour of each packet: bit i of the result says whether data[i] is its MAC address. A run of packets
- * to one router is looked up once.
- */
-static uint64_t lookup_burst(const struct burst *burst, const struct neigh_table *table,
-	const struct route_table *routes, void *data[BURST_MAX])
-{
+/* What the packets of a burst ask for: a run of packets to one router asks once. */
+struct questions {
 	struct neigh_key keys[BURST_MAX];
 	const void *key_pointers[BURST_MAX];
-	void *key_data[BURST_MAX];
-	uint8_t key_of[BURST_MAX];
-	uint64_t keys_found = 0, found = 0;
-	uint16_t n_keys = 0;
+	void *data[BURST_MAX]; /* the answers */
+	uint64_t found;        /* which of them are there */
+	uint16_t n;
+	uint8_t of[BURST_MAX]; /* the question of each packet */
+};
 
+static void questions_make(struct questions *q, const struct burst *burst, const struct route_table *routes)
+{
+	uint32_t router = ROUTE_NONE; /* next hop of the packet before, if that is a router */
+	uint8_t family = IP_NONE;
+
+	q->n = 0;
 	for (uint16_t i = 0; i < burst->n; i++) {
-		if (i == 0 || !goes_with_one(burst->pkts[i], burst->pkts[i - 1], routes)) {
-			keys[n_keys] = target_key(burst->pkts[i], routes);
-			key_pointers[n_keys] = &keys[n_keys];
-			n_keys++;
+		const struct pkt *p = pkt_of(burst->pkts[i]);
+
+		if (p->next_hop != router || p->family != family) {
+			bool is_router = route_next_hop(routes, p->next_hop)->gateway.family != IP_NONE;
+
+			q->keys[q->n] = target_key(burst->pkts[i], routes);
+			q->key_pointers[q->n] = &q->keys[q->n];
+			q->n++;
+			router = is_router ? p->next_hop : ROUTE_NONE;
+			family = p->family;
 		}
-		key_of[i] = (uint8_t)(n_keys - 1);
+		q->of[i] = (uint8_t)(q->n - 1);
 	}
-	rte_hash_lookup_bulk_data(table->hash, key_pointers, n_keys, &keys_found, key_data);
-	for (uint16_t i = 0; i < burst->n; i++) {
-		data[i] = key_data[key_of[i]];
-		found |= (keys_found >> key_of[i] & 1) << i;
-	}
-	return found;
 }
 
 void neigh_resolve(struct burst *burst, const struct neigh_table *table, const struct route_table *routes,
 	const struct neigh_port *ports, struct burst *unresolved, struct drops *drops)
 {
-	STAGE(burst, drops, unresolved);
-	void *data[BURST_MAX];
-	uint64_t found;
+	STAGE(neigh, burst, drops, unresolved);
+	struct link_header header;
+	struct questions q;
+	int asked = -1; /* the question that the header is the answer to */
 	uint16_t kept = 0;
 
 	if (burst->n == 0)
 		return;
-	found = lookup_burst(burst, table, routes, data);
+	questions_make(&q, burst, routes);
+	q.found = 0;
+	rte_hash_lookup_bulk_data(table->hash, q.key_pointers, q.n, &q.found, q.data);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		struct rte_ether_addr mac;
+		uint8_t of = q.of[i];
 
-		if (!(found & UINT64_C(1) << i)) {
+		if (!(q.found & UINT64_C(1) << of)) {
 			pkt_of(m)->flags |= PKT_UNRESOLVED;
 			burst_add_one(unresolved, m);
 			continue;
 		}
-		mac = word_mac(data[i]);
-		if (frame_one(m, &mac, &ports[pkt_of(m)->port_out]))
+		if (of != asked) {
+			struct rte_ether_addr mac = word_mac(q.data[of]);
+
+			header = link_header_make(&mac, &ports[pkt_of(m)->port_out], pkt_of(m)->family);
+			asked = of;
+		}
+		if (frame_one(m, &header))
 			burst->pkts[kept++] = m;
 		else
 			drop_one(drops, m, DROP_out_buf);

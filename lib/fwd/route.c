@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Indices of next hops; a destination without a route has this one. */
+/* ROUTE_NONE as the look-ups have it. */
 #define HOP_NONE (-1)
+
+_Static_assert((uint32_t)HOP_NONE == ROUTE_NONE, "the same in either type");
 
 /* Both kinds of table look at the first 24 bits at once, and then at a group of 256 entries for each byte. */
 #define LPM_FIRST_BYTES 3
@@ -273,7 +275,7 @@ static void lookup_ipv6(const struct route_table *table, const struct burst *bur
 
 void route_lookup(struct burst *burst, const struct route_table *table, struct drops *drops)
 {
-	STAGE(burst, drops);
+	STAGE(route, burst, drops);
 	uint8_t at_ipv4[BURST_MAX], at_ipv6[BURST_MAX];
 	uint16_t n_ipv4 = 0, n_ipv6 = 0, kept = 0;
 	int32_t hops[BURST_MAX];
@@ -313,12 +315,18 @@ static bool too_big_is_told_one(struct rte_mbuf *m)
 void route_mtu(
 	struct burst *burst, const struct route_table *table, struct burst *too_big, struct drops *drops)
 {
-	STAGE(burst, drops, too_big);
+	STAGE(route_mtu, burst, drops, too_big);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		uint16_t mtu_bytes = table->hops[pkt_of(m)->next_hop].mtu_bytes;
+		uint32_t next_hop = pkt_of(m)->next_hop;
+
+		if (next_hop == ROUTE_NONE) {
+			drop_one(drops, m, DROP_no_route);
+			continue;
+		}
+		uint16_t mtu_bytes = table->hops[next_hop].mtu_bytes;
 
 		if (rte_pktmbuf_pkt_len(m) <= mtu_bytes) {
 			burst->pkts[kept++] = m;
@@ -332,7 +340,7 @@ void route_mtu(
 	burst->n = kept;
 }
 
-const struct next_hop *route_find(const struct route_table *table, const struct ip_addr *destination)
+uint32_t route_find_index(const struct route_table *table, const struct ip_addr *destination)
 {
 	int32_t hop = destination->family == IP_V4 ? table->default_ipv4 : table->default_ipv6;
 	uint32_t found;
@@ -346,7 +354,14 @@ const struct next_hop *route_find(const struct route_table *table, const struct 
 		if (rte_lpm6_lookup(table->ipv6, destination->bytes, &found) == 0)
 			hop = (int32_t)found;
 	}
-	return hop == HOP_NONE ? NULL : &table->hops[hop];
+	return (uint32_t)hop;
+}
+
+const struct next_hop *route_find(const struct route_table *table, const struct ip_addr *destination)
+{
+	uint32_t index = route_find_index(table, destination);
+
+	return index == ROUTE_NONE ? NULL : &table->hops[index];
 }
 
 const struct next_hop *route_next_hop(const struct route_table *table, uint32_t index)

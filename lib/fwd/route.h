@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define ROUTE_NEXT_HOPS_MAX 65536
+/* In place of the index of a next hop: there is no route. */
+#define ROUTE_NONE UINT32_MAX
 
 struct route_table;
 
@@ -43,12 +45,15 @@ void route_table_destroy(struct route_table *table);
 void route_lookup(struct burst *burst, const struct route_table *table, struct drops *drops);
 
 /*
- * Keep packets no longer than their next hop's MTU; move the others to *too_big with the ICMP error to send
- * in struct pkt (RFC 1191, RFC 8201). Drops: out_mtu for IPv4 packets without DF and for PKT_LOCAL ones, for
- * which no error is sent.
+ * Keep packets that have a next hop and are no longer than its MTU; move the others to *too_big with the ICMP
+ * error to send in struct pkt (RFC 1191, RFC 8201). Drops: no_route; out_mtu for IPv4 packets without DF and
+ * for PKT_LOCAL ones, for which no error is sent.
  */
 void route_mtu(
 	struct burst *burst, const struct route_table *table, struct burst *too_big, struct drops *drops);
+
+/* The index of the next hop towards an address, or ROUTE_NONE. Any thread. */
+uint32_t route_find_index(const struct route_table *table, const struct ip_addr *destination);
 
 /* The next hop towards an address, or NULL. Any thread. */
 const struct next_hop *route_find(const struct route_table *table, const struct ip_addr *destination);

@@ -1,5 +1,7 @@
 #include "fwd/tx.h"
 
+#include "net/stage.h"
+
 #include <rte_ethdev.h>
 
 static uint64_t bytes_of(struct rte_mbuf *const *pkts, uint16_t n)
@@ -35,6 +37,7 @@ static void port_flush(struct tx_port *port, struct drops *drops)
 
 	if (buffer->n == 0)
 		return;
+	STAGE_OPEN(tx, buffer->n, drops);
 	sent = port_send(port, buffer->pkts, buffer->n);
 	port->packets += sent;
 	port->bytes += bytes - bytes_of(buffer->pkts + sent, buffer->n - sent);

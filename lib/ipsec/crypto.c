@@ -5,6 +5,7 @@
 
 #include "ipsec/crypto_scratch.h"
 #include "ipsec/gcm.h"
+#include "net/stage.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -512,6 +513,7 @@ void crypto_run(struct crypto_worker *worker, struct burst *burst, const struct 
 	struct rte_mbuf *async[BURST_MAX];
 	uint16_t n_async = 0;
 	uint16_t kept = 0;
+	STAGE_OPEN(crypto_run, burst->n, tally->drops);
 
 	for (uint16_t start = 0, end; start < burst->n; start = end) {
 		struct rte_mbuf **run = &burst->pkts[start];

@@ -100,7 +100,7 @@ static inline struct verdict prepare_one(struct rte_mbuf *m)
 
 void esp_in_prepare(struct burst *burst, const struct sa_tally *tally)
 {
-	STAGE(burst, tally->drops);
+	STAGE(esp_in_prepare, burst, tally->drops);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -109,6 +109,23 @@ void esp_in_prepare(struct burst *burst, const struct sa_tally *tally)
 		kept += apply_one(m, prepare_one(m), &burst->pkts[kept], tally);
 	}
 	burst->n = kept;
+}
+
+/* In front of the trailer. Little is compared in a register: at least the ESP header is in front of it too.
+ */
+static inline bool padding_is_right(const uint8_t *trailer, uint8_t pad_bytes)
+{
+	uint64_t word, expected;
+
+	if (pad_bytes == 0)
+		return true;
+	if (pad_bytes > sizeof(word))
+		return memcmp(trailer - pad_bytes, padding, pad_bytes) == 0;
+	memcpy(&word, trailer - sizeof(word), sizeof(word));
+	memcpy(&expected, padding, sizeof(expected));
+	/* The last byte in memory is the highest of the word (x86 is little-endian). */
+	return word >> 8 * (sizeof(word) - pad_bytes) ==
+	       (expected & UINT64_MAX >> 8 * (sizeof(word) - pad_bytes));
 }
 
 /*
@@ -124,16 +141,16 @@ static inline struct verdict strip_one(struct rte_mbuf *m, uint8_t *family)
 	uint8_t pad_bytes = trailer[0];
 	uint8_t next_header = trailer[1];
 
-	if (start + pad_bytes + ESP_TRAILER_BYTES > p->icv_offset ||
-		memcmp(trailer - pad_bytes, padding, pad_bytes) != 0)
+	if (start + pad_bytes + ESP_TRAILER_BYTES > p->icv_offset || !padding_is_right(trailer, pad_bytes))
 		return DROP(in_sa_proto);
 	if (next_header == IPPROTO_NONE)
 		return DROP(in_dummy); /* RFC 4303 section 2.6 */
 	if (next_header != IPPROTO_IPIP && next_header != IPPROTO_IPV6)
 		return DROP(in_sa_proto);
 	*family = next_header == IPPROTO_IPIP ? IP_V4 : IP_V6;
-	rte_pktmbuf_trim(m, pad_bytes + ESP_TRAILER_BYTES + p->sa->icv_bytes);
-	rte_pktmbuf_adj(m, start);
+	m->data_off += start;
+	m->data_len = p->icv_offset - ESP_TRAILER_BYTES - pad_bytes - start;
+	m->pkt_len = m->data_len;
 	return KEEP;
 }
 
@@ -164,36 +181,66 @@ static inline struct verdict decapsulate_one(struct rte_mbuf *m)
 	return ecn_merge_one(m, outer_class);
 }
 
-/* In the order of RFC 4303 section 3.4: the window moves for authentic packets only, but for all of those. */
-static inline struct verdict finish_one(struct rte_mbuf *m)
+/* Drop what the crypto did not verify: nobody may look at its contents. */
+static void keep_authentic(struct burst *burst, const struct sa_tally *tally)
 {
-	const struct pkt *p = pkt_of(m);
-	struct verdict verdict;
-
-	if (p->flags & PKT_CRYPTO_FAILED)
-		return DROP(crypto_failed);
-	if (p->flags & PKT_ICV_BAD)
-		return DROP(in_icv);
-	verdict = verdict_of(replay_accept(p->sa->replay, p->seq));
-	return is_kept_one(verdict) ? decapsulate_one(m) : verdict;
-}
-
-void esp_in_finish(struct burst *burst, const struct sa_tally *tally)
-{
-	STAGE(burst, tally->drops);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		struct verdict verdict = finish_one(m);
+		uint16_t flags = pkt_of(m)->flags;
 
-		if (is_kept_one(verdict)) {
-			struct sa_counters *counters = &pkt_of(m)->sa->counters[tally->worker];
+		if (flags & PKT_CRYPTO_FAILED)
+			sa_drop_one(tally, m, crypto_failed);
+		else if (flags & PKT_ICV_BAD)
+			sa_drop_one(tally, m, in_icv);
+		else
+			burst->pkts[kept++] = m;
+	}
+	burst->n = kept;
+}
 
-			counters->packets++;
-			counters->bytes += pkt_of(m)->ip_len;
-		}
-		kept += apply_one(m, verdict, &burst->pkts[kept], tally);
+/* n authentic packets of one SA: take their numbers, and leave the inner packets. Returns how many are kept.
+ */
+static uint16_t finish_run(
+	struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept, const struct sa_tally *tally)
+{
+	struct sa *sa = pkt_of(pkts[0])->sa;
+	enum replay_verdict accepted[BURST_MAX];
+	uint64_t seqs[BURST_MAX];
+	uint64_t bytes = 0;
+	uint16_t n_kept = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		seqs[i] = pkt_of(pkts[i])->seq;
+	replay_accept_run(sa->replay, seqs, n, accepted);
+	for (uint16_t i = 0; i < n; i++) {
+		struct verdict verdict = verdict_of(accepted[i]);
+
+		if (is_kept_one(verdict))
+			verdict = decapsulate_one(pkts[i]);
+		if (is_kept_one(verdict))
+			bytes += pkt_of(pkts[i])->ip_len;
+		n_kept += apply_one(pkts[i], verdict, &kept[n_kept], tally);
+	}
+	sa->counters[tally->worker].packets += n_kept;
+	sa->counters[tally->worker].bytes += bytes;
+	return n_kept;
+}
+
+/* In the order of RFC 4303 section 3.4: the window moves for authentic packets only, but for all of those. */
+void esp_in_finish(struct burst *burst, const struct sa_tally *tally)
+{
+	STAGE(esp_in_finish, burst, tally->drops);
+	uint16_t kept = 0;
+
+	keep_authentic(burst, tally);
+	for (uint16_t start = 0, end; start < burst->n; start = end) {
+		const struct sa *sa = pkt_of(burst->pkts[start])->sa;
+
+		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->sa == sa; end++)
+			;
+		kept += finish_run(&burst->pkts[start], end - start, &burst->pkts[kept], tally);
 	}
 	burst->n = kept;
 }

@@ -7,7 +7,6 @@
 #include <rte_esp.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
-#include <rte_prefetch.h>
 
 #include "net/icmp.h"
 #include "net/rewrite.h"
@@ -16,8 +15,12 @@
 /* What goes in front of the tunnel's header on the link: neigh_resolve counts on the room. */
 #define LINK_HEADER_BYTES (sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr))
 
-/* RFC 4303 section 2.4: padding counts up from 1. */
-static const uint8_t padding[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+/*
+ * RFC 4303 section 2.4: padding counts up from 1. All of it is written, however little is needed: a constant
+ * length is one store. What is too much is overwritten, or lies where the ICV will.
+ */
+#define PADDING_BYTES 16
+static const uint8_t padding[PADDING_BYTES] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /* Lengths of one encapsulation. */
 struct shape {
@@ -44,7 +47,7 @@ static inline bool is_ipv4_without_df_one(struct rte_mbuf *m)
 
 void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tally *tally)
 {
-	STAGE(burst, tally->drops, too_big);
+	STAGE(esp_out_mtu, burst, tally->drops, too_big);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -66,24 +69,11 @@ void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tal
 	burst->n = kept;
 }
 
-/*
- * Keep packets whose buffer has room at both ends, so that nothing can fail once a packet is being changed.
- */
-static void esp_out_keep_roomy(struct burst *burst, const struct sa_tally *tally)
+/* Room at both ends of the buffer, so that nothing can fail once the packet is being changed. */
+static inline bool has_room_one(struct rte_mbuf *m, struct shape shape)
 {
-	uint16_t kept = 0;
-
-	for (uint16_t i = 0; i < burst->n; i++) {
-		struct rte_mbuf *m = burst->pkts[i];
-		struct shape shape = shape_one(pkt_of(m)->sa, pkt_of(m)->ip_len);
-
-		if (shape.front + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
-			shape.back <= rte_pktmbuf_tailroom(m))
-			burst->pkts[kept++] = m;
-		else
-			sa_drop_one(tally, m, out_buf);
-	}
-	burst->n = kept;
+	return shape.front + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
+	       RTE_MAX(shape.back, (uint16_t)PADDING_BYTES) <= rte_pktmbuf_tailroom(m);
 }
 
 static inline void outer_ipv4_write_one(
@@ -127,7 +117,7 @@ static inline void iv_write_one(uint8_t *iv, const struct sa *sa, uint64_t seq)
 
 static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint8_t family)
 {
-	memcpy(end_of_inner, padding, pad);
+	memcpy(end_of_inner, padding, PADDING_BYTES);
 	end_of_inner[pad] = (uint8_t)pad;
 	end_of_inner[pad + 1] = family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 }
@@ -147,51 +137,57 @@ static inline void pkt_describe_outer_one(
 	p->seq = seq;
 }
 
-static inline void encapsulate_one(struct rte_mbuf *m, const struct sa *sa, uint64_t seq)
+static inline void encapsulate_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
 {
 	struct pkt *p = pkt_of(m);
-	struct shape shape = shape_one(sa, p->ip_len);
 	uint8_t traffic_class = traffic_class_get_one(m);
-	struct rte_esp_hdr *esp;
-	uint8_t *out;
+	uint8_t *inner = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *out = inner - shape.front;
+	struct rte_esp_hdr *esp = (struct rte_esp_hdr *)(out + sa->outer_bytes);
 
-	trailer_write_one(rte_pktmbuf_mtod_offset(m, uint8_t *, p->ip_len), shape.pad, p->family);
+	trailer_write_one(inner + p->ip_len, shape.pad, p->family);
 	pkt_describe_outer_one(p, sa, shape, seq);
-	out = (uint8_t *)rte_pktmbuf_prepend(m, shape.front);
-	rte_pktmbuf_append(m, shape.back);
+	m->data_off -= shape.front;
+	m->data_len = p->ip_len;
+	m->pkt_len = p->ip_len;
 	if (sa->family == IP_V4)
 		outer_ipv4_write_one(out, sa, traffic_class, p->ip_len);
 	else
 		outer_ipv6_write_one(out, sa, traffic_class, p->ip_len);
-	esp = (struct rte_esp_hdr *)(out + sa->outer_bytes);
 	esp->spi = sa->spi;
 	esp->seq = rte_cpu_to_be_32((uint32_t)seq);
 	iv_write_one((uint8_t *)(esp + 1), sa, seq);
 }
 
-/* n packets of one SA; returns how many of them there was a sequence number for, and drops the others. */
+/* n packets of one SA; returns how many were encapsulated, and drops the others. */
 static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
 {
 	struct sa *sa = pkt_of(pkts[0])->sa;
 	uint64_t first = 0;
 	uint32_t reserved = seq_reserve(&sa->seq, n, &first);
+	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < reserved; i++) {
-		if (i + 1u < reserved)
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + 1], void *));
-		encapsulate_one(pkts[i], sa, first + i);
+		struct rte_mbuf *m = pkts[i];
+		struct shape shape = shape_one(sa, pkt_of(m)->ip_len);
+
+		if (has_room_one(m, shape)) {
+			encapsulate_one(m, sa, shape, first + i);
+			pkts[kept++] = m;
+		} else {
+			sa_drop_one(tally, m, out_buf);
+		}
 	}
 	for (uint16_t i = (uint16_t)reserved; i < n; i++)
 		sa_drop_one(tally, pkts[i], out_seq_overflow);
-	return (uint16_t)reserved;
+	return kept;
 }
 
 void esp_out_prepare(struct burst *burst, const struct sa_tally *tally)
 {
-	STAGE(burst, tally->drops);
+	STAGE(esp_out_prepare, burst, tally->drops);
 	uint16_t kept = 0;
 
-	esp_out_keep_roomy(burst, tally);
 	for (uint16_t start = 0, end; start < burst->n; start = end) {
 		const struct sa *sa = pkt_of(burst->pkts[start])->sa;
 		uint16_t done;
@@ -199,29 +195,45 @@ void esp_out_prepare(struct burst *burst, const struct sa_tally *tally)
 		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->sa == sa; end++)
 			;
 		done = encapsulate_run(&burst->pkts[start], end - start, tally);
-		memmove(&burst->pkts[kept], &burst->pkts[start], done * sizeof(burst->pkts[0]));
+		if (kept != start)
+			memmove(&burst->pkts[kept], &burst->pkts[start], done * sizeof(burst->pkts[0]));
 		kept += done;
 	}
 	burst->n = kept;
 }
 
+/* n packets of one SA were sent; their numbers are written once. */
+static inline void sent_count(struct sa *sa, uint64_t packets, uint64_t bytes, const struct sa_tally *tally)
+{
+	sa->counters[tally->worker].packets += packets;
+	sa->counters[tally->worker].bytes += bytes;
+}
+
 void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
 {
-	STAGE(burst, tally->drops);
+	STAGE(esp_out_finish, burst, tally->drops);
+	struct sa *sa = burst->n > 0 ? pkt_of(burst->pkts[0])->sa : NULL;
+	uint64_t packets = 0, bytes = 0;
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
-		struct sa_counters *counters = &p->sa->counters[tally->worker];
 
 		if (p->flags & (PKT_CRYPTO_FAILED | PKT_ICV_BAD)) {
 			sa_drop_one(tally, m, crypto_failed);
 			continue;
 		}
-		counters->packets++;
-		counters->bytes += p->inner_len;
+		if (p->sa != sa) {
+			sent_count(sa, packets, bytes, tally);
+			sa = p->sa;
+			packets = bytes = 0;
+		}
+		packets++;
+		bytes += p->inner_len;
 		burst->pkts[kept++] = m;
 	}
+	if (sa)
+		sent_count(sa, packets, bytes, tally);
 	burst->n = kept;
 }

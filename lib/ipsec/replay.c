@@ -6,6 +6,8 @@
 #include <rte_common.h>
 #include <rte_malloc.h>
 
+#include "model/sa_conf.h"
+
 /* A word is a tag in its high half, and in its low half a bit for each number of one group. */
 #define GROUP_NUMBERS 32
 #define GROUP_SHIFT   5
@@ -69,9 +71,10 @@ static enum replay_verdict word_verdict(uint64_t word, struct place place)
 	return age == 0 && (word & place.bit) ? REPLAY_DUPLICATE : REPLAY_OK;
 }
 
-static uint64_t word_with(uint64_t word, struct place place)
+/* The word with these bits of the place's group. */
+static uint64_t word_with(uint64_t word, struct place place, uint32_t bits)
 {
-	return word_age(word, place) == 0 ? word | place.bit : word_make(place.tag, place.bit);
+	return word_age(word, place) == 0 ? word | bits : word_make(place.tag, bits);
 }
 
 /* The number of words: a power of two, and enough for the window wherever in a group its left edge lies. */
@@ -174,25 +177,108 @@ static void highest_raise(struct replay *replay, uint64_t seq)
 		;
 }
 
+/*
+ * Numbers of one group that are to be accepted, in the order in which they came. A window is no smaller than
+ * a group, so T may move to the largest of them first, and none becomes late by that.
+ */
+struct group_run {
+	const uint64_t *seqs;
+	enum replay_verdict *verdicts;
+	uint16_t n;
+};
+
+_Static_assert(SA_REPLAY_WINDOW_MIN >= GROUP_NUMBERS, "see struct group_run");
+
+static inline uint64_t group_of(uint64_t seq)
+{
+	return seq >> GROUP_SHIFT;
+}
+
+static inline uint64_t run_highest(const struct group_run *run)
+{
+	uint64_t highest = run->seqs[0];
+
+	for (uint16_t i = 1; i < run->n; i++)
+		highest = RTE_MAX(highest, run->seqs[i]);
+	return highest;
+}
+
+/* The bits of those that are inside the window; the others, and repetitions, get their verdict. */
+static inline uint32_t run_bits(const struct replay *replay, const struct group_run *run)
+{
+	uint32_t bits = 0;
+
+	for (uint16_t i = 0; i < run->n; i++) {
+		uint32_t bit = place_of(replay, run->seqs[i]).bit;
+
+		if (is_left_of_window(replay, run->seqs[i]))
+			run->verdicts[i] = REPLAY_LATE;
+		else
+			run->verdicts[i] = bits & bit ? REPLAY_DUPLICATE : REPLAY_OK;
+		bits |= run->verdicts[i] == REPLAY_OK ? bit : 0;
+	}
+	return bits;
+}
+
+/* What the word said before the bits were set decides: it is the one moment at which they can be taken. */
+static inline void run_judge(const struct replay *replay, const struct group_run *run, uint64_t word)
+{
+	for (uint16_t i = 0; i < run->n; i++)
+		if (run->verdicts[i] == REPLAY_OK)
+			run->verdicts[i] = word_verdict(word, place_of(replay, run->seqs[i]));
+}
+
+static void run_accept(struct replay *replay, const struct group_run *run)
+{
+	struct place place = place_of(replay, run->seqs[0]);
+	uint64_t word = atomic_load_explicit(&replay->words[place.index], memory_order_relaxed);
+	uint32_t bits;
+
+	highest_raise(replay, run_highest(run));
+	bits = run_bits(replay, run);
+	do {
+		if (bits == 0 || word_age(word, place) < 0)
+			break;
+	} while (!atomic_compare_exchange_weak_explicit(&replay->words[place.index], &word,
+		word_with(word, place, bits), memory_order_relaxed, memory_order_relaxed));
+	run_judge(replay, run, word);
+}
+
+/* Without a window every number but 0 is taken. */
+static void windowless_accept(
+	struct replay *replay, const uint64_t *seqs, uint16_t n, enum replay_verdict *verdicts)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		verdicts[i] = seqs[i] == 0 ? REPLAY_ZERO : REPLAY_OK;
+		highest_raise(replay, seqs[i]);
+	}
+}
+
+void replay_accept_run(struct replay *replay, const uint64_t *seqs, uint16_t n, enum replay_verdict *verdicts)
+{
+	if (replay->window_pkts == 0) {
+		windowless_accept(replay, seqs, n, verdicts);
+		return;
+	}
+	for (uint16_t start = 0, end; start < n; start = end) {
+		struct group_run run = {.seqs = &seqs[start], .verdicts = &verdicts[start]};
+
+		end = start + 1;
+		if (seqs[start] == 0) {
+			verdicts[start] = REPLAY_ZERO;
+			continue;
+		}
+		while (end < n && group_of(seqs[end]) == group_of(seqs[start]) && seqs[end] != 0)
+			end++;
+		run.n = end - start;
+		run_accept(replay, &run);
+	}
+}
+
 enum replay_verdict replay_accept(struct replay *replay, uint64_t seq)
 {
-	struct place place = place_of(replay, seq);
 	enum replay_verdict verdict;
-	uint64_t word;
 
-	if (seq == 0)
-		return REPLAY_ZERO;
-	if (replay->window_pkts != 0 && is_left_of_window(replay, seq))
-		return REPLAY_LATE;
-	highest_raise(replay, seq);
-	if (replay->window_pkts == 0)
-		return REPLAY_OK;
-	word = atomic_load_explicit(&replay->words[place.index], memory_order_relaxed);
-	do {
-		verdict = word_verdict(word, place);
-		if (verdict != REPLAY_OK)
-			return verdict;
-	} while (!atomic_compare_exchange_weak_explicit(&replay->words[place.index], &word,
-		word_with(word, place), memory_order_relaxed, memory_order_relaxed));
-	return REPLAY_OK;
+	replay_accept_run(replay, &seq, 1, &verdict);
+	return verdict;
 }

@@ -120,66 +120,90 @@ struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr 
 }
 
 /*
- * What a packet must be before its SPI is read: whole (RFC 4303 section 3.4.1), and long enough to hold an
- * ESP header. Drops the others.
+ * RFC 4301 section 4.1: the tunnel's other end is part of the SA, so that a stolen SPI is of no use
+ * elsewhere.
  */
-static void sad_keep_readable(struct burst *burst, struct drops *drops)
+static inline bool sad_source_matches(const struct sa *sa, struct rte_mbuf *m)
+{
+	return ip_bytes_equal(sa->family, pkt_source(m), sa->source.bytes);
+}
+
+/* What the packets of a burst ask for: a run of packets of one SA asks once. */
+struct questions {
+	struct sad_key keys[BURST_MAX];
+	const void *key_pointers[BURST_MAX];
+	void *sas[BURST_MAX]; /* the answers */
+	uint64_t found;       /* which of them are there */
+	uint16_t n;
+	uint8_t of[BURST_MAX]; /* the question of each packet */
+};
+
+static inline rte_be32_t spi_of_one(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->l4)->spi;
+}
+
+static inline bool asks_the_same_one(struct rte_mbuf *m, const struct sad_key *key)
+{
+	uint8_t family = pkt_of(m)->family;
+
+	return spi_of_one(m) == key->spi && family == key->family &&
+	       ip_bytes_equal(family, pkt_destination(m), key->destination);
+}
+
+/*
+ * A packet must be whole (RFC 4303 section 3.4.1) and long enough to hold an ESP header before its SPI is
+ * read. Drops the others.
+ */
+static void questions_make(struct questions *q, struct burst *burst, struct drops *drops)
 {
 	uint16_t kept = 0;
 
+	q->n = 0;
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (p->flags & PKT_FRAGMENT)
+		if (p->flags & PKT_FRAGMENT) {
 			drop_one(drops, m, DROP_in_esp_fragment);
-		else if (p->l4 + ESP_HEADER_BYTES > p->ip_len)
+			continue;
+		}
+		if (p->l4 + ESP_HEADER_BYTES > p->ip_len) {
 			drop_one(drops, m, DROP_in_hdr);
-		else
-			burst->pkts[kept++] = m;
+			continue;
+		}
+		if (q->n == 0 || !asks_the_same_one(m, &q->keys[q->n - 1])) {
+			q->keys[q->n] = key_make(spi_of_one(m), p->family, pkt_destination(m));
+			q->key_pointers[q->n] = &q->keys[q->n];
+			q->n++;
+		}
+		q->of[kept] = (uint8_t)(q->n - 1);
+		burst->pkts[kept++] = m;
 	}
 	burst->n = kept;
 }
 
-/*
- * RFC 4301 section 4.1: the tunnel's other end is part of the SA, so that a stolen SPI is of no use
- * elsewhere.
- */
-static bool sad_source_matches(const struct sa *sa, struct rte_mbuf *m)
-{
-	return memcmp(pkt_source(m), sa->source.bytes, ip_family_bytes(sa->family)) == 0;
-}
-
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally)
 {
-	struct sad_key keys[BURST_MAX];
-	const void *key_pointers[BURST_MAX];
-	void *sas[BURST_MAX];
-	uint64_t found = 0;
+	STAGE(sad, burst, tally->drops);
+	struct questions q;
 	uint16_t kept = 0;
 
-	STAGE(burst, tally->drops);
-	sad_keep_readable(burst, tally->drops);
+	questions_make(&q, burst, tally->drops);
 	if (burst->n == 0)
 		return;
+	q.found = 0;
+	rte_hash_lookup_bulk_data(sad->hash, q.key_pointers, q.n, &q.found, q.sas);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		const struct rte_esp_hdr *esp =
-			rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->l4);
+		uint8_t of = q.of[i];
 
-		keys[i] = key_make(esp->spi, pkt_of(m)->family, pkt_destination(m));
-		key_pointers[i] = &keys[i];
-	}
-	rte_hash_lookup_bulk_data(sad->hash, key_pointers, burst->n, &found, sas);
-	for (uint16_t i = 0; i < burst->n; i++) {
-		struct rte_mbuf *m = burst->pkts[i];
-
-		if (!(found & UINT64_C(1) << i)) {
+		if (!(q.found & UINT64_C(1) << of)) {
 			drop_one(tally->drops, m, DROP_in_no_sa);
 			continue;
 		}
-		pkt_of(m)->sa = sas[i];
-		if (sad_source_matches(sas[i], m))
+		pkt_of(m)->sa = q.sas[of];
+		if (sad_source_matches(q.sas[of], m))
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_endpoint);

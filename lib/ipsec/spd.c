@@ -299,7 +299,8 @@ int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, i
 	if (!spd)
 		return err_set(err, ENOMEM, "policies: no memory for %zu of them", n_rules);
 	for (size_t i = 0; i < n_rules; i++)
-		spd->entries[i] = (struct spd_entry){.sa = rules[i].sa, .action = (uint8_t)rules[i].action};
+		spd->entries[i] = (struct spd_entry){
+			.sa = rules[i].sa, .index = (uint32_t)i, .action = (uint8_t)rules[i].action};
 	for (unsigned i = 0; i < FAMILIES && rc == 0; i++)
 		rc = acl_create(&source, families[i], &spd->contexts[i], err);
 	if (rc != 0) {
@@ -357,7 +358,6 @@ static void spd_find_family(const struct spd *spd, unsigned index, struct rte_mb
 	for (uint16_t i = 0; i < n_keys; i++) {
 		if (results[i] == 0)
 			continue;
-		pkt_of(pkts[at[i]])->policy = results[i] - 1;
 		entries[at[i]] = &spd->entries[results[i] - 1];
 	}
 }
@@ -371,22 +371,21 @@ void spd_find(
 			spd_find_family(spd, i, pkts, n, entries);
 }
 
-void spd_out(struct burst *burst, const struct spd *spd, struct burst *protect, struct drops *drops)
+void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
 {
-	const struct spd_entry *entries[BURST_MAX];
+	STAGE(spd_out, burst, drops, protect);
 	uint16_t kept = 0;
 
-	STAGE(burst, drops, protect);
-	spd_find(spd, burst->pkts, burst->n, entries);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
+		const struct spd_entry *entry = pkt_of(m)->entry;
 
-		if (!entries[i]) {
+		if (!entry) {
 			drop_one(drops, m, DROP_out_no_policy);
-		} else if (entries[i]->action == POLICY_PROTECT) {
-			pkt_of(m)->sa = entries[i]->sa;
+		} else if (entry->action == POLICY_PROTECT) {
+			pkt_of(m)->sa = entry->sa;
 			burst_add_one(protect, m);
-		} else if (entries[i]->action == POLICY_BYPASS) {
+		} else if (entry->action == POLICY_BYPASS) {
 			burst->pkts[kept++] = m;
 		} else {
 			drop_one(drops, m, DROP_out_policy_block);
@@ -396,22 +395,20 @@ void spd_out(struct burst *burst, const struct spd *spd, struct burst *protect, 
 }
 
 /* Packets in clear: keep BYPASS, and if `keep_unmatched` what no policy matches. */
-static inline void spd_in(
-	struct burst *burst, const struct spd *spd, bool keep_unmatched, struct drops *drops)
+static inline void spd_in(struct burst *burst, bool keep_unmatched, struct drops *drops)
 {
-	const struct spd_entry *entries[BURST_MAX];
+	STAGE(spd_in, burst, drops);
 	uint16_t kept = 0;
 
-	STAGE(burst, drops);
-	spd_find(spd, burst->pkts, burst->n, entries);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
+		const struct spd_entry *entry = pkt_of(m)->entry;
 
-		if (entries[i] ? entries[i]->action == POLICY_BYPASS : keep_unmatched)
+		if (entry ? entry->action == POLICY_BYPASS : keep_unmatched)
 			burst->pkts[kept++] = m;
-		else if (!entries[i])
+		else if (!entry)
 			drop_one(drops, m, DROP_in_no_policy);
-		else if (entries[i]->action == POLICY_PROTECT)
+		else if (entry->action == POLICY_PROTECT)
 			drop_one(drops, m, DROP_in_tmpl_mismatch);
 		else
 			drop_one(drops, m, DROP_in_policy_block);
@@ -419,27 +416,26 @@ static inline void spd_in(
 	burst->n = kept;
 }
 
-void spd_in_clear(struct burst *burst, const struct spd *spd, struct drops *drops)
+void spd_in_clear(struct burst *burst, struct drops *drops)
 {
-	spd_in(burst, spd, false, drops);
+	spd_in(burst, false, drops);
 }
 
-void spd_in_host(struct burst *burst, const struct spd *spd, struct drops *drops)
+void spd_in_host(struct burst *burst, struct drops *drops)
 {
-	spd_in(burst, spd, true, drops);
+	spd_in(burst, true, drops);
 }
 
-void spd_in_selector(struct burst *burst, const struct spd *spd, const struct sa_tally *tally)
+void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 {
-	const struct spd_entry *entries[BURST_MAX];
+	STAGE(spd_in_selector, burst, tally->drops);
 	uint16_t kept = 0;
 
-	STAGE(burst, tally->drops);
-	spd_find(spd, burst->pkts, burst->n, entries);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
+		const struct spd_entry *entry = pkt_of(m)->entry;
 
-		if (entries[i] && entries[i]->action == POLICY_PROTECT && entries[i]->sa == pkt_of(m)->sa)
+		if (entry && entry->action == POLICY_PROTECT && entry->sa == pkt_of(m)->sa)
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_selector);

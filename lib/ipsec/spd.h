@@ -30,6 +30,7 @@ struct spd_rule {
 /* The entry that a packet matched. */
 struct spd_entry {
 	struct sa *sa;
+	uint32_t index; /* of the rule in the list */
 	uint8_t action; /* enum policy_action */
 };
 
@@ -43,29 +44,34 @@ int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, i
 void spd_destroy(struct spd *spd);
 
 /*
- * The entry of each of n packets (1 to BURST_MAX) that parse has seen, NULL where none matches; pkt->policy
- * is set to the matching rule's index. For a packet with an IPv4 or IPv6 header alone.
+ * The entry of each of n packets (1 to BURST_MAX) that parse has seen, NULL where none matches. For a packet
+ * with an IPv4 or IPv6 header alone.
  */
 void spd_find(
 	const struct spd *spd, struct rte_mbuf *const *pkts, uint16_t n, const struct spd_entry **entries);
 
 /*
+ * The stages below do what the entry in struct pkt says, which is spd_find's answer of the SPD of their
+ * direction (datapath/flows.h).
+ */
+
+/*
  * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt.
  * Drops: out_no_policy, out_policy_block.
  */
-void spd_out(struct burst *burst, const struct spd *spd, struct burst *protect, struct drops *drops);
+void spd_out(struct burst *burst, struct burst *protect, struct drops *drops);
 
 /*
  * Inbound, for packets that arrived in clear: keep BYPASS. Drops: in_tmpl_mismatch where a policy demands
  * protection (RFC 4301 section 5.2 step 3c), in_policy_block, in_no_policy.
  */
-void spd_in_clear(struct burst *burst, const struct spd *spd, struct drops *drops);
+void spd_in_clear(struct burst *burst, struct drops *drops);
 
 /*
  * Inbound, for packets in clear to the gateway's own addresses: like spd_in_clear, but where no policy
  * matches, the packet is kept: the gateway's own services are the local stack's to answer or refuse.
  */
-void spd_in_host(struct burst *burst, const struct spd *spd, struct drops *drops);
+void spd_in_host(struct burst *burst, struct drops *drops);
 
 /*
  * Inbound, for packets out of the SA in struct pkt: keep those that this SA may carry, which are those whose
@@ -73,6 +79,6 @@ void spd_in_host(struct burst *burst, const struct spd *spd, struct drops *drops
  * the overlapping selectors of other policies count as the decorrelated SPD of section 4.4.1 would). Drops:
  * in_selector, counted for the SA too.
  */
-void spd_in_selector(struct burst *burst, const struct spd *spd, const struct sa_tally *tally);
+void spd_in_selector(struct burst *burst, const struct sa_tally *tally);
 
 #endif

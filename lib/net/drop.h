@@ -11,6 +11,7 @@
 
 #include "net/burst.h"
 #include "net/pkt.h"
+#include "net/stage_list.h"
 
 #include <stdint.h>
 
@@ -68,6 +69,9 @@ enum drop_reason {
 struct drops {
 	uint64_t total; /* of all reasons and ports */
 	uint64_t count[PKT_PORTS_MAX + 1][DROP_COUNT];
+#ifdef CULVERT_STAGE_CYCLES
+	struct stage_cycles stages[STAGE_COUNT]; /* here, since every stage has its worker's drops */
+#endif
 };
 
 /* Constant texts of a reason. */

@@ -56,7 +56,7 @@ static bool parse_fragment(struct pkt *p, uint32_t offset, bool more, uint32_t b
 /*
  * Record what selectors see of the next layer's header (RFC 4301 section 4.4.1.1); false if it is cut short.
  */
-static bool parse_next_layer(struct rte_mbuf *m)
+static inline bool parse_next_layer(struct rte_mbuf *m)
 {
 	struct pkt *p = pkt_of(m);
 	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4);
@@ -89,6 +89,16 @@ static bool parse_next_layer(struct rte_mbuf *m)
 	return true;
 }
 
+/* A host's address that needs no closer look, as nearly all are: 1.0.0.0 to 126.255.255.255, 128.0.0.0 to
+ * 223.255.255.255. */
+static inline bool ipv4_is_plain(rte_be32_t address)
+{
+	uint32_t value = rte_be_to_cpu_32(address);
+
+	return value - RTE_IPV4(1, 0, 0, 0) < RTE_IPV4(126, 0, 0, 0) ||
+	       value - RTE_IPV4(128, 0, 0, 0) < RTE_IPV4(96, 0, 0, 0);
+}
+
 /* The packet may go on by its addresses: PARSE_KEEP. */
 static int parse_addresses(struct rte_mbuf *m)
 {
@@ -105,11 +115,15 @@ static int parse_addresses(struct rte_mbuf *m)
 	return PARSE_KEEP;
 }
 
-/* Cut off Ethernet or TFC padding; from here on the mbuf ends with the IP packet. */
+/*
+ * Cut off Ethernet or TFC padding; from here on the mbuf ends with the IP packet. It is one segment, see
+ * parse_buffer.
+ */
 static void parse_trim(struct rte_mbuf *m, uint32_t ip_len)
 {
 	pkt_of(m)->ip_len = (uint16_t)ip_len;
-	rte_pktmbuf_trim(m, (uint16_t)(m->data_len - ip_len));
+	m->data_len = (uint16_t)ip_len;
+	m->pkt_len = ip_len;
 }
 
 static bool ipv4_checksum_is_right(const struct rte_ipv4_hdr *ip, uint32_t header)
@@ -142,7 +156,7 @@ static int parse_ipv4(struct rte_mbuf *m, bool checksum_good)
 	uint32_t offset = (fragment & RTE_IPV4_HDR_OFFSET_MASK) * RTE_IPV4_HDR_OFFSET_UNITS;
 	if (!parse_fragment(p, offset, fragment & RTE_IPV4_HDR_MF_FLAG, total) || !parse_next_layer(m))
 		return DROP_in_hdr;
-	return parse_addresses(m);
+	return ipv4_is_plain(ip->src_addr) && ipv4_is_plain(ip->dst_addr) ? PARSE_KEEP : parse_addresses(m);
 }
 
 /* The length of an extension header that can be skipped, or 0 if `protocol` is no such header. */
@@ -293,7 +307,9 @@ static int parse_ethernet(
 	}
 	if (vlan != port->vlan)
 		return DROP_eth_vlan;
-	rte_pktmbuf_adj(m, header);
+	m->data_off += header;
+	m->data_len -= header;
+	m->pkt_len -= header;
 	return PARSE_KEEP;
 }
 
@@ -329,7 +345,7 @@ static void parse_prefetch(struct rte_mbuf *m)
 
 void parse_burst(struct burst *burst, const struct parse_port *port, struct burst *neigh, struct drops *drops)
 {
-	STAGE(burst, drops, neigh);
+	STAGE(parse, burst, drops, neigh);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < RTE_MIN(burst->n, PREFETCH_AHEAD); i++)

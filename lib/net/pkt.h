@@ -18,6 +18,7 @@
 #include <rte_mbuf.h>
 
 struct sa;
+struct spd_entry;
 
 /* Ports of the gateway, and one more index for packets that the gateway made itself. */
 #define PKT_PORTS_MAX 32
@@ -34,6 +35,7 @@ enum pkt_flag {
 	PKT_UNRESOLVED = 1 << 7,    /* handed to control because its next hop has no known MAC address */
 	PKT_ICV_BAD = 1 << 8,       /* crypto ran and the ICV did not verify */
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
+	PKT_OWN = 1 << 10, /* its destination is one of the gateway's own addresses; set by flows_find */
 };
 
 struct pkt {
@@ -42,7 +44,7 @@ struct pkt {
 	uint8_t port_in;           /* index of the port, or PKT_PORT_SELF */
 	uint8_t family;            /* enum ip_family; IP_NONE for ARP */
 	uint8_t protocol;          /* next layer protocol, IPv6 extension headers skipped */
-	uint8_t port_out;          /* set by route_lookup */
+	uint8_t port_out;          /* the next hop's */
 	uint16_t l4;               /* offset of the next layer's header from the IP header */
 	uint16_t ip_len;           /* bytes of the IP packet, its header included */
 	uint16_t source_port;      /* host order; ICMP: the type. Valid with PKT_HAS_PORTS */
@@ -58,9 +60,9 @@ struct pkt {
 	struct sa *sa;       /* inbound: found in the SAD; outbound: the policy's */
 	uint64_t seq;        /* the whole 64-bit sequence number, also without ESN */
 	/* Forwarding. */
-	uint32_t next_hop; /* index into the route table's next hops */
-	uint32_t policy;   /* index of the SPD entry that matched */
-	uint64_t reserved[2];
+	const struct spd_entry *entry; /* the SPD's answer, NULL where no policy matches; set by flows_find */
+	uint32_t next_hop;             /* index into the route table's next hops, or ROUTE_NONE */
+	uint32_t reserved[3];
 };
 
 _Static_assert(sizeof(struct pkt) == 64, "one cache line");

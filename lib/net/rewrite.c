@@ -53,10 +53,9 @@ static bool ttl_decrement_one(struct rte_mbuf *m)
 
 void ttl_decrement(struct burst *burst, struct burst *expired, struct drops *drops)
 {
-	STAGE(burst, drops, expired);
+	STAGE(ttl, burst, drops, expired);
 	uint16_t kept = 0;
 
-	(void)drops; // none is dropped here; STAGE counts on it
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 
@@ -96,13 +95,11 @@ void traffic_class_set_one(struct rte_mbuf *m, uint8_t traffic_class)
 	ip->vtc_flow = rte_cpu_to_be_32(rest | (uint32_t)traffic_class << IPV6_TRAFFIC_CLASS_SHIFT);
 }
 
-void ethernet_prepend_one(struct rte_mbuf *m, const struct rte_ether_addr *to,
-	const struct rte_ether_addr *from, uint16_t vlan, uint16_t ether_type)
+uint16_t ethernet_write(uint8_t *out, const struct rte_ether_addr *to, const struct rte_ether_addr *from,
+	uint16_t vlan, uint16_t ether_type)
 {
-	uint16_t bytes = sizeof(struct rte_ether_hdr) + (vlan ? sizeof(struct rte_vlan_hdr) : 0);
-	struct rte_ether_hdr *ether = (struct rte_ether_hdr *)rte_pktmbuf_prepend(m, bytes);
+	struct rte_ether_hdr *ether = (struct rte_ether_hdr *)out;
 
-	assert(ether != NULL);
 	ether->dst_addr = *to;
 	ether->src_addr = *from;
 	ether->ether_type = rte_cpu_to_be_16(vlan ? RTE_ETHER_TYPE_VLAN : ether_type);
@@ -112,4 +109,15 @@ void ethernet_prepend_one(struct rte_mbuf *m, const struct rte_ether_addr *to,
 		tag->vlan_tci = rte_cpu_to_be_16(vlan);
 		tag->eth_proto = rte_cpu_to_be_16(ether_type);
 	}
+	return vlan ? RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN : RTE_ETHER_HDR_LEN;
+}
+
+void ethernet_prepend_one(struct rte_mbuf *m, const struct rte_ether_addr *to,
+	const struct rte_ether_addr *from, uint16_t vlan, uint16_t ether_type)
+{
+	uint16_t bytes = sizeof(struct rte_ether_hdr) + (vlan ? sizeof(struct rte_vlan_hdr) : 0);
+	uint8_t *front = (uint8_t *)rte_pktmbuf_prepend(m, bytes);
+
+	assert(front != NULL);
+	ethernet_write(front, to, from, vlan, ether_type);
 }

@@ -35,6 +35,12 @@ uint8_t traffic_class_get_one(struct rte_mbuf *m);
 /* Set them; the IPv4 checksum follows. */
 void traffic_class_set_one(struct rte_mbuf *m, uint8_t traffic_class);
 
+/*
+ * Write an Ethernet header, with an 802.1Q tag unless vlan is 0; returns its length, at most
+ * RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN.
+ */
+uint16_t ethernet_write(uint8_t *out, const struct rte_ether_addr *to, const struct rte_ether_addr *from,
+	uint16_t vlan, uint16_t ether_type);
 /* Put an Ethernet header in front, with an 802.1Q tag unless vlan is 0. The mbuf's headroom has the space. */
 void ethernet_prepend_one(struct rte_mbuf *m, const struct rte_ether_addr *to,
 	const struct rte_ether_addr *from, uint16_t vlan, uint16_t ether_type);

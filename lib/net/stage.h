@@ -1,13 +1,45 @@
 /*
- * STAGE(burst, drops, moved...): the first line of every stage. When the stage returns, it asserts that each
- * packet that came in was kept, moved to one of the named bursts (three at most), or dropped.
+ * STAGE(name, burst, drops, moved...): the first line of every stage; the name is of net/stage_list.h. When
+ * the stage returns, it asserts that each packet that came in was kept, moved to one of the named bursts
+ * (three at most), or dropped; and its cycles are counted. STAGE_OPEN(name, n, drops): the same for n packets
+ * that leave for where none can be counted; no assertion.
  *
- * Workers only. Without CULVERT_STAGE_CHECKS it is nothing.
+ * Workers only. Without CULVERT_STAGE_CHECKS there is no assertion, without CULVERT_STAGE_CYCLES no count.
  */
 #ifndef CULVERT_NET_STAGE_H
 #define CULVERT_NET_STAGE_H
 
 #include "net/drop.h"
+
+#ifdef CULVERT_STAGE_CYCLES
+
+#include <rte_cycles.h>
+
+struct stage_meter {
+	struct stage_cycles *cycles;
+	uint64_t start_tsc;
+};
+
+static inline struct stage_meter stage_meter_begin(struct drops *drops, enum stage stage, uint16_t packets)
+{
+	drops->stages[stage].packets += packets;
+	return (struct stage_meter){.cycles = &drops->stages[stage], .start_tsc = rte_rdtsc()};
+}
+
+static inline void stage_meter_end(const struct stage_meter *meter)
+{
+	meter->cycles->tsc += rte_rdtsc() - meter->start_tsc;
+}
+
+#define STAGE_OPEN(name_, n_, drops_)                                                                        \
+	const struct stage_meter stage_meter __attribute__((cleanup(stage_meter_end), unused)) =             \
+		stage_meter_begin(drops_, STAGE_##name_, n_)
+
+#else
+
+#define STAGE_OPEN(name_, n_, drops_) ((void)(n_), (void)(drops_))
+
+#endif
 
 #ifdef CULVERT_STAGE_CHECKS
 
@@ -37,13 +69,14 @@ static inline void stage_end(const struct stage_check *check)
 	assert(stage_packets(check) == check->before);
 }
 
-#define STAGE(burst_, drops_, ...)                                                                           \
+#define STAGE(name_, burst_, drops_, ...)                                                                    \
+	STAGE_OPEN(name_, (burst_)->n, drops_);                                                              \
 	const struct stage_check stage_check __attribute__((cleanup(stage_end), unused)) = stage_begin(      \
 		(struct stage_check){.bursts = {burst_ __VA_OPT__(, ) __VA_ARGS__}, .drops = drops_})
 
 #else
 
-#define STAGE(...) ((void)0)
+#define STAGE(name_, burst_, drops_, ...) STAGE_OPEN(name_, (burst_)->n, drops_)
 
 #endif
 

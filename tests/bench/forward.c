@@ -57,6 +57,7 @@ struct sample {
 	uint64_t loops;
 	uint64_t busy_loops;
 	uint64_t rewind_tsc;
+	uint64_t stages[STAGE_COUNT];
 };
 
 static int thread_main(void *arg)
@@ -75,6 +76,48 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * CLOCK_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+#ifdef CULVERT_STAGE_CYCLES
+
+/* Cycles of each stage for a packet that was sent. The stages that the clock is not in are what is missing.
+ */
+static void stages_print(const struct sample *a, const struct sample *b)
+{
+	static const char *const names[] = {
+#define X(name, text) #name,
+		STAGES(X)
+#undef X
+	};
+	const char *separator = "";
+
+	printf(", \"stage_cycles\": {");
+	for (unsigned i = 0; i < STAGE_COUNT; i++) {
+		if (b->stages[i] == a->stages[i])
+			continue;
+		printf("%s\"%s\": %.2f", separator, names[i],
+			(double)(b->stages[i] - a->stages[i]) / (double)(b->packets - a->packets));
+		separator = ", ";
+	}
+	putchar('}');
+}
+
+static void stages_sample(struct sample *sample, const volatile struct worker *w)
+{
+	for (unsigned i = 0; i < STAGE_COUNT; i++)
+		sample->stages[i] += w->drops.stages[i].tsc;
+}
+
+#else
+
+static void stages_print(const struct sample *a __rte_unused, const struct sample *b __rte_unused)
+{
+}
+
+static void stages_sample(struct sample *sample __rte_unused, const volatile struct worker *w __rte_unused)
+{
+}
+
+#endif
+
 static struct sample sample_take(const struct forward *f)
 {
 	struct sample sample = {.tsc = rte_rdtsc(), .wall_ns = clock_now_ns()};
@@ -88,6 +131,7 @@ static struct sample sample_take(const struct forward *f)
 		sample.loops += w->counters.loops;
 		sample.busy_loops += w->counters.busy_loops;
 		sample.rewind_tsc += rewind->tsc;
+		stages_sample(&sample, w);
 		for (unsigned j = 0; j < w->tx.n_ports; j++)
 			sample.packets += w->tx.ports[j].packets;
 	}
@@ -111,11 +155,13 @@ static int result_print(
 		options->packet_bytes == FRAMES_IMIX ? FRAMES_IMIX_MEAN : options->packet_bytes,
 		options->n_sas, options->n_policies, f->n_workers, f->n_frames * f->n_workers);
 	printf("\"cycles\": %.2f, \"rewind_cycles\": %.2f, \"mpps\": %.4f, \"busy_share\": %.4f, "
-	       "\"cpu_share\": %.4f}\n",
+	       "\"cpu_share\": %.4f",
 		(double)(b->tsc - a->tsc) * f->n_workers / packets,
 		(double)(b->rewind_tsc - a->rewind_tsc) / packets, packets * 1e3 / wall_ns,
 		(double)(b->busy_loops - a->busy_loops) / (double)(b->loops - a->loops),
 		(double)(b->cpu_ns - a->cpu_ns) / wall_ns / f->n_workers);
+	stages_print(a, b);
+	puts("}");
 	return 0;
 }
 

@@ -144,6 +144,63 @@ static void run_model(uint32_t window, bool esn, uint64_t start, uint64_t jump_m
 	replay_destroy(replay);
 }
 
+#define RUN_MAX 64 /* a burst */
+
+/* Numbers as a burst brings them: mostly in order, with gaps, jumps, zeros and repetitions. */
+static uint16_t run_next(uint64_t *state, uint64_t *seqs)
+{
+	uint16_t n = (uint16_t)(1 + random_next(state) % RUN_MAX);
+	uint64_t seq = event_next(&model, state, UINT64_C(1) << 20, LAST_32);
+
+	for (uint16_t i = 0; i < n; i++) {
+		uint64_t value = random_next(state);
+
+		seqs[i] = seq;
+		if (i > 0 && value % 16 == 0)
+			seqs[i] = seqs[value / 16 % i];
+		else if (value % 97 == 0)
+			seqs[i] = event_next(&model, state, UINT64_C(1) << 20, LAST_32);
+		else if (value % 211 == 0)
+			seqs[i] = 0;
+		seq = seq < LAST_32 ? seq + 1 + (value % 8 == 0) : seq;
+	}
+	return n;
+}
+
+/* AR-2, AR-6: numbers that are taken together get the verdicts that they would get one by one. */
+START_TEST(a_run_of_numbers_agrees_with_the_model)
+{
+	struct replay *replay = window_make(windows[_i], false, 0);
+	uint64_t state = 88172645463325252u + windows[_i];
+	unsigned long accepted = 0, refused = 0;
+
+	model_init(&model, windows[_i], 0);
+	for (unsigned offered = 0; offered < EVENTS;) {
+		enum replay_verdict verdicts[RUN_MAX];
+		uint64_t seqs[RUN_MAX];
+		uint16_t n = run_next(&state, seqs);
+
+		replay_accept_run(replay, seqs, n, verdicts);
+		for (uint16_t i = 0; i < n; i++) {
+			enum replay_verdict expected =
+				seqs[i] == 0 ? REPLAY_ZERO : model_accept(&model, seqs[i]);
+
+			if (verdicts[i] != expected)
+				ck_abort_msg("W=%u T=%lu seq=%lu, number %u of %u: %d, model: %d",
+					windows[_i], model.highest, seqs[i], i, n, verdicts[i], expected);
+			accepted += expected == REPLAY_OK;
+			refused += expected != REPLAY_OK;
+		}
+		if (replay_highest(replay) != model.highest)
+			ck_abort_msg("T=%lu, model: %lu", replay_highest(replay), model.highest);
+		offered += n;
+	}
+	ck_assert_uint_gt(accepted, EVENTS / 4);
+	ck_assert_uint_gt(refused, EVENTS / 20);
+	replay_destroy(replay);
+}
+END_TEST
+
 /* AR-1, AR-2, AR-4 */
 START_TEST(a_new_window_agrees_with_the_model)
 {
@@ -497,6 +554,7 @@ int main(void)
 	suite_add_tcase(suite, cases);
 	tcase_set_timeout(cases, 60);
 	tcase_add_checked_fixture(cases, eal_setup, eal_teardown);
+	tcase_add_loop_test(cases, a_run_of_numbers_agrees_with_the_model, 0, N_WINDOWS);
 	tcase_add_loop_test(cases, a_new_window_agrees_with_the_model, 0, N_WINDOWS);
 	tcase_add_loop_test(cases, a_window_at_the_last_32_bit_number_agrees_with_the_model, 0, N_WINDOWS);
 	tcase_add_loop_test(cases, a_window_with_esn_agrees_with_the_model_across_2_to_the_32, 0, N_WINDOWS);

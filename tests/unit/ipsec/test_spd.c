@@ -107,7 +107,7 @@ static int find(const struct packet_spec *spec)
 	int index;
 
 	spd_find(spd, &m, 1, &entry);
-	index = entry ? (int)pkt_of(m)->policy : -1;
+	index = entry ? (int)entry->index : -1;
 	rte_pktmbuf_free(m);
 	return index;
 }
@@ -510,7 +510,7 @@ static unsigned compare_burst(struct rte_mbuf **pkts, uint16_t n)
 		packet_randomise(pkts[i]);
 	spd_find(spd, pkts, n, entries);
 	for (uint16_t i = 0; i < n; i++) {
-		int found = entries[i] ? (int)pkt_of(pkts[i])->policy : -1;
+		int found = entries[i] ? (int)entries[i]->index : -1;
 		int expected = linear_search(pkts[i]);
 
 		if (found != expected)
@@ -591,6 +591,16 @@ static uint64_t dropped(enum drop_reason reason)
 	return drops.count[0][reason];
 }
 
+/* What the flow cache does for the stages. */
+static void entries_find(struct burst *burst)
+{
+	const struct spd_entry *entries[BURST_MAX];
+
+	spd_find(spd, burst->pkts, burst->n, entries);
+	for (uint16_t i = 0; i < burst->n; i++)
+		pkt_of(burst->pkts[i])->entry = entries[i];
+}
+
 /* SPD-1, SPD-3 */
 START_TEST(outbound_packets_go_the_way_of_their_policy)
 {
@@ -599,10 +609,11 @@ START_TEST(outbound_packets_go_the_way_of_their_policy)
 	struct rte_mbuf *to_protect = burst.pkts[PACKET_PROTECT];
 	struct rte_mbuf *to_bypass = burst.pkts[PACKET_BYPASS];
 
-	spd_out(&burst, spd, &protect, &drops);
+	entries_find(&burst);
+	spd_out(&burst, &protect, &drops);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], to_bypass);
-	ck_assert_uint_eq(pkt_of(to_bypass)->policy, 1);
+	ck_assert_uint_eq(pkt_of(to_bypass)->entry->index, 1);
 	ck_assert_uint_eq(protect.n, 1);
 	ck_assert_ptr_eq(protect.pkts[0], to_protect);
 	ck_assert_ptr_eq(pkt_of(to_protect)->sa, &sas[0]);
@@ -620,7 +631,8 @@ START_TEST(a_packet_in_clear_that_a_policy_protects_is_dropped)
 	struct burst burst = stage_start();
 	struct rte_mbuf *to_bypass = burst.pkts[PACKET_BYPASS];
 
-	spd_in_clear(&burst, spd, &drops);
+	entries_find(&burst);
+	spd_in_clear(&burst, &drops);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], to_bypass);
 	ck_assert_uint_eq(dropped(DROP_in_tmpl_mismatch), 1);
@@ -638,7 +650,8 @@ START_TEST(a_packet_to_the_gateway_is_kept_where_no_policy_matches)
 	struct rte_mbuf *to_bypass = burst.pkts[PACKET_BYPASS];
 	struct rte_mbuf *unmatched = burst.pkts[PACKET_UNMATCHED];
 
-	spd_in_host(&burst, spd, &drops);
+	entries_find(&burst);
+	spd_in_host(&burst, &drops);
 	ck_assert_uint_eq(burst.n, 2);
 	ck_assert_ptr_eq(burst.pkts[0], to_bypass);
 	ck_assert_ptr_eq(burst.pkts[1], unmatched);
@@ -657,7 +670,8 @@ START_TEST(a_packet_out_of_the_policys_own_sa_is_kept)
 
 	for (uint16_t i = 0; i < burst.n; i++)
 		pkt_of(burst.pkts[i])->sa = &sas[0];
-	spd_in_selector(&burst, spd, &tally);
+	entries_find(&burst);
+	spd_in_selector(&burst, &tally);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], protected);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 3);
@@ -674,7 +688,8 @@ START_TEST(a_packet_out_of_another_sa_is_dropped)
 
 	for (uint16_t i = 0; i < burst.n; i++)
 		pkt_of(burst.pkts[i])->sa = &sas[1];
-	spd_in_selector(&burst, spd, &tally);
+	entries_find(&burst);
+	spd_in_selector(&burst, &tally);
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 4);
 	ck_assert_uint_eq(counters[1].drops[SA_DROP_in_selector], 4);
@@ -697,9 +712,10 @@ START_TEST(a_policy_for_part_of_anothers_packets_has_its_own_sa)
 		burst_add_one(&burst, packet_mbuf(&(struct packet_spec){.source = stage_sources[i]}));
 		pkt_of(burst.pkts[i])->sa = &sas[0];
 	}
-	spd_in_selector(&burst, spd, &tally);
+	entries_find(&burst);
+	spd_in_selector(&burst, &tally);
 	ck_assert_uint_eq(burst.n, 1);
-	ck_assert_uint_eq(pkt_of(burst.pkts[0])->policy, 1);
+	ck_assert_uint_eq(pkt_of(burst.pkts[0])->entry->index, 1);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 1);
 	burst_free(&burst);
 }
@@ -721,16 +737,19 @@ START_TEST(an_empty_spd_lets_nothing_through)
 	struct burst protect = {0};
 
 	spd_build();
-	spd_out(&burst, spd, &protect, &drops);
+	entries_find(&burst);
+	spd_out(&burst, &protect, &drops);
 	ck_assert_uint_eq(burst.n + protect.n, 0);
 	ck_assert_uint_eq(dropped(DROP_out_no_policy), 2);
 	burst = burst_of_both_families();
-	spd_in_clear(&burst, spd, &drops);
+	entries_find(&burst);
+	spd_in_clear(&burst, &drops);
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(dropped(DROP_in_no_policy), 2);
 	burst = burst_of_both_families();
 	pkt_of(burst.pkts[0])->sa = pkt_of(burst.pkts[1])->sa = &sas[0];
-	spd_in_selector(&burst, spd, &tally);
+	entries_find(&burst);
+	spd_in_selector(&burst, &tally);
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 2);
 }
@@ -742,10 +761,10 @@ START_TEST(an_empty_burst_stays_empty)
 	struct burst protect = {0};
 
 	burst_free(&burst);
-	spd_out(&burst, spd, &protect, &drops);
-	spd_in_clear(&burst, spd, &drops);
-	spd_in_host(&burst, spd, &drops);
-	spd_in_selector(&burst, spd, &tally);
+	spd_out(&burst, &protect, &drops);
+	spd_in_clear(&burst, &drops);
+	spd_in_host(&burst, &drops);
+	spd_in_selector(&burst, &tally);
 	ck_assert_uint_eq(burst.n + protect.n, 0);
 	ck_assert_uint_eq(drops.total, 0);
 }

@@ -1,0 +1,248 @@
+#include "datapath/flows.h"
+
+#include "net/stage.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <rte_hash_crc.h>
+#include <rte_malloc.h>
+#include <rte_prefetch.h>
+#include <rte_random.h>
+
+#define FAMILIES     2
+#define KEY_WORDS_V4 2 /* of 8 bytes: addresses; ports and the rest */
+#define KEY_WORDS_V6 5
+#define KEY_WORDS    KEY_WORDS_V6
+
+/* The last word of a key: both ports, the protocol, whether there are ports, direction, generation. */
+#define REST_PROTOCOL_SHIFT   32
+#define REST_HAS_PORTS        (UINT64_C(1) << 40)
+#define REST_INBOUND          (UINT64_C(1) << 41)
+#define REST_GENERATION_SHIFT 48
+
+struct flow_key {
+	uint64_t words[KEY_WORDS]; /* as many as the family takes */
+};
+
+/* What is remembered, behind the key. */
+struct flow_verdict {
+	const struct spd_entry *entry; /* NULL: no policy matches */
+	uint32_t next_hop;
+	uint8_t port_out;
+	uint8_t is_own;
+};
+
+struct flow_v4 {
+	uint64_t key[KEY_WORDS_V4];
+	struct flow_verdict verdict;
+};
+
+struct flow_v6 {
+	uint64_t key[KEY_WORDS_V6];
+	struct flow_verdict verdict;
+	uint64_t unused;
+};
+
+_Static_assert(sizeof(struct flow_v4) == 32, "two a cache line");
+_Static_assert(sizeof(struct flow_v6) == 64, "one a cache line");
+
+struct flows {
+	struct flow_v4 *v4;
+	struct flow_v6 *v6;
+	uint64_t seed;
+	uint16_t generation; /* never 0, which is that of an entry that was never written */
+};
+
+int flows_create(int socket, struct flows **out, struct err *err)
+{
+	struct flows *flows = rte_zmalloc_socket("flows", sizeof(*flows), RTE_CACHE_LINE_SIZE, socket);
+
+	if (flows) {
+		flows->v4 = rte_zmalloc_socket(
+			"flows_v4", FLOWS_IPV4_ENTRIES * sizeof(*flows->v4), RTE_CACHE_LINE_SIZE, socket);
+		flows->v6 = rte_zmalloc_socket(
+			"flows_v6", FLOWS_IPV6_ENTRIES * sizeof(*flows->v6), RTE_CACHE_LINE_SIZE, socket);
+	}
+	if (!flows || !flows->v4 || !flows->v6) {
+		flows_destroy(flows);
+		return err_set(err, ENOMEM, "no memory for a worker's flow cache");
+	}
+	flows->seed = rte_rand();
+	flows->generation = 1;
+	*out = flows;
+	return 0;
+}
+
+void flows_destroy(struct flows *flows)
+{
+	if (!flows)
+		return;
+	rte_free(flows->v4);
+	rte_free(flows->v6);
+	rte_free(flows);
+}
+
+void flows_forget(struct flows *flows)
+{
+	flows->generation++;
+	if (flows->generation != 0)
+		return;
+	/* The numbers come again, so what they stood for must go. */
+	memset(flows->v4, 0, FLOWS_IPV4_ENTRIES * sizeof(*flows->v4));
+	memset(flows->v6, 0, FLOWS_IPV6_ENTRIES * sizeof(*flows->v6));
+	flows->generation = 1;
+}
+
+/* What all packets of a burst have in common in the last word. */
+static uint64_t rest_common(const struct flows *flows, enum flows_direction direction)
+{
+	return (uint64_t)flows->generation << REST_GENERATION_SHIFT |
+	       (direction == FLOWS_IN ? REST_INBOUND : 0);
+}
+
+static inline uint64_t rest_one(const struct pkt *p, uint64_t common)
+{
+	bool has_ports = (p->flags & PKT_HAS_PORTS) != 0;
+	uint32_t ports = (uint32_t)p->source_port << 16 | p->destination_port;
+
+	return common | (uint64_t)p->protocol << REST_PROTOCOL_SHIFT |
+	       (has_ports ? REST_HAS_PORTS | ports : 0);
+}
+
+/* The key, and the place where its flow is remembered if it is. */
+static inline void *key_make_one(
+	const struct flows *flows, struct flow_key *key, struct rte_mbuf *m, uint64_t common)
+{
+	const struct pkt *p = pkt_of(m);
+	uint64_t rest = rest_one(p, common);
+	uint64_t hash;
+
+	if (p->family == IP_V4) {
+		memcpy(&key->words[0], &pkt_ipv4(m)->src_addr, sizeof(uint64_t));
+		key->words[1] = rest;
+		hash = (key->words[0] ^ flows->seed) * UINT64_C(0x9e3779b97f4a7c15) ^ rest;
+		return &flows->v4[rte_hash_crc_8byte(hash, (uint32_t)flows->seed) & (FLOWS_IPV4_ENTRIES - 1)];
+	}
+	memcpy(key->words, &pkt_ipv6(m)->src_addr, 4 * sizeof(uint64_t));
+	key->words[4] = rest;
+	hash = rte_hash_crc(key->words, sizeof(key->words), (uint32_t)flows->seed);
+	return &flows->v6[hash & (FLOWS_IPV6_ENTRIES - 1)];
+}
+
+static inline bool key_equal(const uint64_t *a, const uint64_t *b, unsigned n)
+{
+	uint64_t different = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		different |= a[i] ^ b[i];
+	return different == 0;
+}
+
+static inline void verdict_apply_one(struct rte_mbuf *m, const struct flow_verdict *verdict)
+{
+	struct pkt *p = pkt_of(m);
+
+	p->entry = verdict->entry;
+	p->next_hop = verdict->next_hop;
+	p->port_out = verdict->port_out;
+	p->flags |= verdict->is_own ? PKT_OWN : 0;
+}
+
+/* False if the flow is not remembered. */
+static inline bool remembered_one(struct rte_mbuf *m, const struct flow_key *key, const void *place)
+{
+	if (pkt_of(m)->family == IP_V4) {
+		const struct flow_v4 *flow = place;
+
+		if (!key_equal(flow->key, key->words, KEY_WORDS_V4))
+			return false;
+		verdict_apply_one(m, &flow->verdict);
+		return true;
+	}
+	const struct flow_v6 *flow = place;
+
+	if (!key_equal(flow->key, key->words, KEY_WORDS_V6))
+		return false;
+	verdict_apply_one(m, &flow->verdict);
+	return true;
+}
+
+static void remember_one(
+	struct rte_mbuf *m, const struct flow_key *key, void *place, const struct flow_verdict *verdict)
+{
+	if (pkt_of(m)->family == IP_V4) {
+		struct flow_v4 *flow = place;
+
+		memcpy(flow->key, key->words, sizeof(flow->key));
+		flow->verdict = *verdict;
+	} else {
+		struct flow_v6 *flow = place;
+
+		memcpy(flow->key, key->words, sizeof(flow->key));
+		flow->verdict = *verdict;
+	}
+}
+
+/* Where a packet with that answer of the SPD goes to. */
+static struct flow_verdict verdict_make_one(struct rte_mbuf *m, const struct spd_entry *entry,
+	enum flows_direction direction, const struct snapshot *s)
+{
+	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT;
+	struct ip_addr to = is_tunnelled ? entry->sa->destination
+					 : ip_addr_from_bytes(pkt_of(m)->family, pkt_destination(m));
+	uint32_t next_hop = route_find_index(s->routes, &to);
+
+	return (struct flow_verdict){
+		.entry = entry,
+		.next_hop = next_hop,
+		.port_out = next_hop == ROUTE_NONE ? 0 : route_next_hop(s->routes, next_hop)->port,
+		.is_own = local_match_one(&s->local, m),
+	};
+}
+
+/* The packets of a burst that are looked up in full. */
+struct unknown {
+	uint16_t n;
+	struct rte_mbuf *pkts[BURST_MAX];
+	uint8_t at[BURST_MAX]; /* in the burst */
+};
+
+static void unknown_find(struct unknown *unknown, const struct flow_key *keys, void *const *places,
+	enum flows_direction direction, const struct snapshot *s)
+{
+	const struct spd_entry *entries[BURST_MAX];
+
+	spd_find(direction == FLOWS_OUT ? s->spd_out : s->spd_in, unknown->pkts, unknown->n, entries);
+	for (uint16_t i = 0; i < unknown->n; i++) {
+		struct rte_mbuf *m = unknown->pkts[i];
+		struct flow_verdict verdict = verdict_make_one(m, entries[i], direction, s);
+
+		verdict_apply_one(m, &verdict);
+		remember_one(m, &keys[unknown->at[i]], places[unknown->at[i]], &verdict);
+	}
+}
+
+void flows_find(struct flows *flows, struct burst *burst, enum flows_direction direction,
+	const struct snapshot *s, struct drops *drops)
+{
+	STAGE(flows, burst, drops);
+	uint64_t common = rest_common(flows, direction);
+	struct flow_key keys[BURST_MAX];
+	void *places[BURST_MAX];
+	struct unknown unknown;
+
+	unknown.n = 0;
+	for (uint16_t i = 0; i < burst->n; i++) {
+		places[i] = key_make_one(flows, &keys[i], burst->pkts[i], common);
+		rte_prefetch0(places[i]);
+	}
+	for (uint16_t i = 0; i < burst->n; i++) {
+		if (remembered_one(burst->pkts[i], &keys[i], places[i]))
+			continue;
+		unknown.at[unknown.n] = (uint8_t)i;
+		unknown.pkts[unknown.n++] = burst->pkts[i];
+	}
+	if (unknown.n > 0)
+		unknown_find(&unknown, keys, places, direction, s);
+}

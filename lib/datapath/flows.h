@@ -1,0 +1,45 @@
+/*
+ * The flow cache: what the SPD and the routes said of a flow, remembered by a worker for the flow's next
+ * packets.
+ *
+ * Each worker has one and alone touches it; control makes and destroys it. It changes no answer: an entry is
+ * of one generation, which ends when the worker adopts a snapshot, and what is not remembered is looked up in
+ * full. Limits: direct-mapped, so that two flows may push each other out, which costs a look-up a packet and
+ * no more.
+ */
+#ifndef CULVERT_DATAPATH_FLOWS_H
+#define CULVERT_DATAPATH_FLOWS_H
+
+#include "base/err.h"
+#include "datapath/snapshot.h"
+#include "net/burst.h"
+#include "net/drop.h"
+
+#include <stdint.h>
+
+/* Flows of each family that are remembered: a power of two. IPv4 takes 32 bytes each, IPv6 64. */
+#define FLOWS_IPV4_ENTRIES 65536
+#define FLOWS_IPV6_ENTRIES 32768
+
+struct flows;
+
+/* Across the IPsec boundary (RFC 4301 section 2.1): which of the snapshot's SPDs is asked. */
+enum flows_direction { FLOWS_OUT, FLOWS_IN };
+
+/* Returns 0, or -ENOMEM with err set. Control thread. */
+int flows_create(int socket, struct flows **flows, struct err *err);
+void flows_destroy(struct flows *flows);
+
+/* Forget everything: the worker has adopted another snapshot. */
+void flows_forget(struct flows *flows);
+
+/*
+ * Set `entry`, `next_hop`, `port_out` and PKT_OWN of each parsed packet: the SPD's answer; the route to the
+ * other end of the tunnel where that is PROTECT on the way out, else to the packet's destination; whether
+ * that is one of the gateway's addresses. All packets are kept. The cache is of the snapshot `s` since
+ * flows_forget.
+ */
+void flows_find(struct flows *flows, struct burst *burst, enum flows_direction direction,
+	const struct snapshot *s, struct drops *drops);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * The one list of the pipeline's stages, and what a stage's cycles are added to.
+ *
+ * X(name, text): the function, or what polls and sends, and what it does to a packet; in the order in which a
+ * packet may meet them. Workers write struct stage_cycles, each its own; any thread may read.
+ * Limits: cycles are counted only in builds with the option stage_cycles, since reading the clock twice a
+ * stage and burst is not free.
+ */
+#ifndef CULVERT_NET_STAGE_LIST_H
+#define CULVERT_NET_STAGE_LIST_H
+
+#include <stdint.h>
+
+/* clang-format off */
+#define STAGES(X) \
+	X(rx, "take frames from a port") \
+	X(parse, "check the frame and the IP headers, find protocol and ports") \
+	X(local, "is it for the gateway itself?") \
+	X(sad, "find the SA of an ESP packet") \
+	X(esp_in_prepare, "check lengths and the sequence number") \
+	X(flows, "find the policy and the next hop: remembered, or by SPD and routes") \
+	X(spd_in, "do what the inbound policy of a packet in clear says") \
+	X(spd_out, "do what the outbound policy says") \
+	X(ttl, "decrement the TTL or hop limit") \
+	X(esp_out_mtu, "does it fit the tunnel?") \
+	X(esp_out_prepare, "sequence number, tunnel header, padding") \
+	X(crypto_run, "encrypt or decrypt, or hand over to a device") \
+	X(crypto_poll, "fetch from a crypto device") \
+	X(esp_out_finish, "did the encryption succeed?") \
+	X(esp_in_finish, "verify the ICV, accept the sequence number, leave the inner packet") \
+	X(spd_in_selector, "may this SA carry the packet?") \
+	X(split, "part what goes different ways") \
+	X(route, "find the next hop") \
+	X(route_mtu, "does it fit the link?") \
+	X(neigh, "find the neighbour, put the Ethernet header in front") \
+	X(tx, "send the frame") \
+	X(host, "answer what is for the gateway itself")
+/* clang-format on */
+
+enum stage {
+#define X(name, text) STAGE_##name,
+	STAGES(X)
+#undef X
+		STAGE_COUNT
+};
+
+struct stage_cycles {
+	uint64_t tsc;
+	uint64_t packets; /* that came in */
+};
+
+#endif
