@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_hash_crc.h>
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
@@ -25,13 +26,20 @@ struct flow_key {
 	uint64_t words[KEY_WORDS]; /* as many as the family takes */
 };
 
-/* What is remembered, behind the key. */
+/* What is remembered, behind the key: of the SPD all but its own memory, so that nobody reads that. */
 struct flow_verdict {
-	const struct spd_entry *entry; /* NULL: no policy matches */
-	uint32_t next_hop;
+	struct sa *sa;
+	uint32_t policy;
+	uint16_t next_hop;
 	uint8_t port_out;
-	uint8_t is_own;
+	uint8_t action : 6;
+	uint8_t is_own : 1;
 };
+
+#define VERDICT_NO_ROUTE  UINT16_MAX
+#define VERDICT_NO_POLICY 0x3f
+
+_Static_assert(ROUTE_NEXT_HOPS_MAX <= VERDICT_NO_ROUTE, "a next hop fits");
 
 struct flow_v4 {
 	uint64_t key[KEY_WORDS_V4];
@@ -44,8 +52,10 @@ struct flow_v6 {
 	uint64_t unused;
 };
 
-_Static_assert(sizeof(struct flow_v4) == 32, "two a cache line");
+_Static_assert(sizeof(struct flow_v4) == 32, "both places of a flow are in one cache line");
 _Static_assert(sizeof(struct flow_v6) == 64, "one a cache line");
+
+#define WAYS 2
 
 struct flows {
 	struct flow_v4 *v4;
@@ -110,24 +120,24 @@ static inline uint64_t rest_one(const struct pkt *p, uint64_t common)
 	       (has_ports ? REST_HAS_PORTS | ports : 0);
 }
 
-/* The key, and the place where its flow is remembered if it is. */
+/* The key, and the first of the places where its flow may be. */
 static inline void *key_make_one(
 	const struct flows *flows, struct flow_key *key, struct rte_mbuf *m, uint64_t common)
 {
 	const struct pkt *p = pkt_of(m);
 	uint64_t rest = rest_one(p, common);
-	uint64_t hash;
+	uint32_t hash = (uint32_t)flows->seed;
 
 	if (p->family == IP_V4) {
 		memcpy(&key->words[0], &pkt_ipv4(m)->src_addr, sizeof(uint64_t));
 		key->words[1] = rest;
-		hash = (key->words[0] ^ flows->seed) * UINT64_C(0x9e3779b97f4a7c15) ^ rest;
-		return &flows->v4[rte_hash_crc_8byte(hash, (uint32_t)flows->seed) & (FLOWS_IPV4_ENTRIES - 1)];
+		hash = rte_hash_crc_8byte(rest, rte_hash_crc_8byte(key->words[0], hash));
+		return &flows->v4[hash & (FLOWS_IPV4_ENTRIES - 1) & -WAYS];
 	}
 	memcpy(key->words, &pkt_ipv6(m)->src_addr, 4 * sizeof(uint64_t));
 	key->words[4] = rest;
-	hash = rte_hash_crc(key->words, sizeof(key->words), (uint32_t)flows->seed);
-	return &flows->v6[hash & (FLOWS_IPV6_ENTRIES - 1)];
+	hash = rte_hash_crc(key->words, KEY_WORDS_V6 * sizeof(key->words[0]), hash);
+	return &flows->v6[hash & (FLOWS_IPV6_ENTRIES - 1) & -WAYS];
 }
 
 static inline bool key_equal(const uint64_t *a, const uint64_t *b, unsigned n)
@@ -139,48 +149,66 @@ static inline bool key_equal(const uint64_t *a, const uint64_t *b, unsigned n)
 	return different == 0;
 }
 
-static inline void verdict_apply_one(struct rte_mbuf *m, const struct flow_verdict *verdict)
+static inline void verdict_apply_one(struct rte_mbuf *m, struct flow_verdict verdict)
 {
 	struct pkt *p = pkt_of(m);
 
-	p->entry = verdict->entry;
-	p->next_hop = verdict->next_hop;
-	p->port_out = verdict->port_out;
-	p->flags |= verdict->is_own ? PKT_OWN : 0;
+	p->policy_sa = verdict.sa;
+	p->policy = verdict.policy;
+	p->next_hop = verdict.next_hop == VERDICT_NO_ROUTE ? ROUTE_NONE : verdict.next_hop;
+	p->port_out = verdict.port_out;
+	p->action = verdict.action == VERDICT_NO_POLICY ? SPD_NO_POLICY : verdict.action;
+	p->flags |= verdict.is_own ? PKT_OWN : 0;
 }
 
 /* False if the flow is not remembered. */
-static inline bool remembered_one(struct rte_mbuf *m, const struct flow_key *key, const void *place)
+static inline bool remembered_one(struct rte_mbuf *m, const struct flow_key *key, const void *places)
 {
-	if (pkt_of(m)->family == IP_V4) {
-		const struct flow_v4 *flow = place;
+	const struct flow_v4 *v4 = places;
+	const struct flow_v6 *v6 = places;
 
-		if (!key_equal(flow->key, key->words, KEY_WORDS_V4))
-			return false;
-		verdict_apply_one(m, &flow->verdict);
+	if (pkt_of(m)->family == IP_V4) {
+		for (unsigned way = 0; way < WAYS; way++) {
+			if (!key_equal(v4[way].key, key->words, KEY_WORDS_V4))
+				continue;
+			verdict_apply_one(m, v4[way].verdict);
+			return true;
+		}
+		return false;
+	}
+	for (unsigned way = 0; way < WAYS; way++) {
+		if (!key_equal(v6[way].key, key->words, KEY_WORDS_V6))
+			continue;
+		verdict_apply_one(m, v6[way].verdict);
 		return true;
 	}
-	const struct flow_v6 *flow = place;
-
-	if (!key_equal(flow->key, key->words, KEY_WORDS_V6))
-		return false;
-	verdict_apply_one(m, &flow->verdict);
-	return true;
+	return false;
 }
 
-static void remember_one(
-	struct rte_mbuf *m, const struct flow_key *key, void *place, const struct flow_verdict *verdict)
+/* The way that has nothing of this generation, else either. */
+static unsigned way_choose(const struct flows *flows, uint64_t first_rest, uint64_t second_rest)
 {
+	if (first_rest >> REST_GENERATION_SHIFT != flows->generation)
+		return 0;
+	if (second_rest >> REST_GENERATION_SHIFT != flows->generation)
+		return 1;
+	return (unsigned)(rte_rdtsc() >> 4) % WAYS;
+}
+
+static void remember_one(const struct flows *flows, struct rte_mbuf *m, const struct flow_key *key,
+	void *places, const struct flow_verdict *verdict)
+{
+	struct flow_v4 *v4 = places;
+	struct flow_v6 *v6 = places;
+
 	if (pkt_of(m)->family == IP_V4) {
-		struct flow_v4 *flow = place;
-
-		memcpy(flow->key, key->words, sizeof(flow->key));
-		flow->verdict = *verdict;
+		v4 += way_choose(flows, v4[0].key[KEY_WORDS_V4 - 1], v4[1].key[KEY_WORDS_V4 - 1]);
+		memcpy(v4->key, key->words, sizeof(v4->key));
+		v4->verdict = *verdict;
 	} else {
-		struct flow_v6 *flow = place;
-
-		memcpy(flow->key, key->words, sizeof(flow->key));
-		flow->verdict = *verdict;
+		v6 += way_choose(flows, v6[0].key[KEY_WORDS_V6 - 1], v6[1].key[KEY_WORDS_V6 - 1]);
+		memcpy(v6->key, key->words, sizeof(v6->key));
+		v6->verdict = *verdict;
 	}
 }
 
@@ -194,8 +222,10 @@ static struct flow_verdict verdict_make_one(struct rte_mbuf *m, const struct spd
 	uint32_t next_hop = route_find_index(s->routes, &to);
 
 	return (struct flow_verdict){
-		.entry = entry,
-		.next_hop = next_hop,
+		.sa = entry ? entry->sa : NULL,
+		.policy = entry ? entry->index : 0,
+		.action = entry ? entry->action & VERDICT_NO_POLICY : VERDICT_NO_POLICY,
+		.next_hop = next_hop == ROUTE_NONE ? VERDICT_NO_ROUTE : (uint16_t)next_hop,
 		.port_out = next_hop == ROUTE_NONE ? 0 : route_next_hop(s->routes, next_hop)->port,
 		.is_own = local_match_one(&s->local, m),
 	};
@@ -208,8 +238,8 @@ struct unknown {
 	uint8_t at[BURST_MAX]; /* in the burst */
 };
 
-static void unknown_find(struct unknown *unknown, const struct flow_key *keys, void *const *places,
-	enum flows_direction direction, const struct snapshot *s)
+static void unknown_find(const struct flows *flows, struct unknown *unknown, const struct flow_key *keys,
+	void *const *places, enum flows_direction direction, const struct snapshot *s)
 {
 	const struct spd_entry *entries[BURST_MAX];
 
@@ -218,8 +248,8 @@ static void unknown_find(struct unknown *unknown, const struct flow_key *keys, v
 		struct rte_mbuf *m = unknown->pkts[i];
 		struct flow_verdict verdict = verdict_make_one(m, entries[i], direction, s);
 
-		verdict_apply_one(m, &verdict);
-		remember_one(m, &keys[unknown->at[i]], places[unknown->at[i]], &verdict);
+		verdict_apply_one(m, verdict);
+		remember_one(flows, m, &keys[unknown->at[i]], places[unknown->at[i]], &verdict);
 	}
 }
 
@@ -238,11 +268,14 @@ void flows_find(struct flows *flows, struct burst *burst, enum flows_direction d
 		rte_prefetch0(places[i]);
 	}
 	for (uint16_t i = 0; i < burst->n; i++) {
-		if (remembered_one(burst->pkts[i], &keys[i], places[i]))
+		if (remembered_one(burst->pkts[i], &keys[i], places[i])) {
+			if (direction == FLOWS_OUT)
+				sa_prefetch(pkt_of(burst->pkts[i])->policy_sa);
 			continue;
+		}
 		unknown.at[unknown.n] = (uint8_t)i;
 		unknown.pkts[unknown.n++] = burst->pkts[i];
 	}
 	if (unknown.n > 0)
-		unknown_find(&unknown, keys, places, direction, s);
+		unknown_find(flows, &unknown, keys, places, direction, s);
 }

@@ -1,11 +1,10 @@
 /*
- * The flow cache: what the SPD and the routes said of a flow, remembered by a worker for the flow's next
- * packets.
+ * The flow cache: what the SPD and the routes said of a flow, remembered by a worker for its next packets.
  *
  * Each worker has one and alone touches it; control makes and destroys it. It changes no answer: an entry is
  * of one generation, which ends when the worker adopts a snapshot, and what is not remembered is looked up in
- * full. Limits: direct-mapped, so that two flows may push each other out, which costs a look-up a packet and
- * no more.
+ * full.
+ * Limits: a flow has two places, so that three may push each other out, which costs a look-up a packet.
  */
 #ifndef CULVERT_DATAPATH_FLOWS_H
 #define CULVERT_DATAPATH_FLOWS_H
@@ -17,7 +16,7 @@
 
 #include <stdint.h>
 
-/* Flows of each family that are remembered: a power of two. IPv4 takes 32 bytes each, IPv6 64. */
+/* Flows of each family that are remembered at most: a power of two. IPv4 takes 32 bytes each, IPv6 64. */
 #define FLOWS_IPV4_ENTRIES 65536
 #define FLOWS_IPV6_ENTRIES 32768
 
@@ -34,10 +33,10 @@ void flows_destroy(struct flows *flows);
 void flows_forget(struct flows *flows);
 
 /*
- * Set `entry`, `next_hop`, `port_out` and PKT_OWN of each parsed packet: the SPD's answer; the route to the
- * other end of the tunnel where that is PROTECT on the way out, else to the packet's destination; whether
- * that is one of the gateway's addresses. All packets are kept. The cache is of the snapshot `s` since
- * flows_forget.
+ * Set `action`, `policy_sa`, `policy`, `next_hop`, `port_out` and PKT_OWN of each parsed packet: the SPD's
+ * answer; the route to the other end of the tunnel where that is PROTECT on the way out, else to the packet's
+ * destination; whether that is one of the gateway's addresses. All packets are kept. The cache is of the
+ * snapshot `s` since flows_forget.
  */
 void flows_find(struct flows *flows, struct burst *burst, enum flows_direction direction,
 	const struct snapshot *s, struct drops *drops);

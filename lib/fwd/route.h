@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ROUTE_NEXT_HOPS_MAX 65536
+#define ROUTE_NEXT_HOPS_MAX 65535
 /* In place of the index of a next hop: there is no route. */
 #define ROUTE_NONE UINT32_MAX
 

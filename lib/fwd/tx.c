@@ -2,6 +2,8 @@
 
 #include "net/stage.h"
 
+#include <string.h>
+
 #include <rte_ethdev.h>
 
 static uint64_t bytes_of(struct rte_mbuf *const *pkts, uint16_t n)
@@ -46,17 +48,33 @@ static void port_flush(struct tx_port *port, struct drops *drops)
 	buffer->n = 0;
 }
 
+/* n frames for one port. */
+static void port_queue(struct tx_port *port, struct rte_mbuf **pkts, uint16_t n, struct drops *drops)
+{
+	struct burst *buffer = &port->buffer;
+
+	while (n > 0) {
+		uint16_t taken = RTE_MIN(n, (uint16_t)(BURST_MAX - buffer->n));
+
+		memcpy(&buffer->pkts[buffer->n], pkts, taken * sizeof(pkts[0]));
+		buffer->n += taken;
+		pkts += taken;
+		n -= taken;
+		if (buffer->n == BURST_MAX)
+			port_flush(port, drops);
+	}
+}
+
 /* No STAGE: frames leave for the ports' buffers and for the ports themselves, where none can be counted. */
 void tx_burst(struct tx *tx, struct burst *burst, struct drops *drops)
 {
-	for (uint16_t i = 0; i < burst->n; i++) {
-		struct rte_mbuf *m = burst->pkts[i];
-		struct tx_port *port = &tx->ports[pkt_of(m)->port_out];
+	for (uint16_t start = 0, end; start < burst->n; start = end) {
+		uint8_t port_out = pkt_of(burst->pkts[start])->port_out;
 
-		assert(pkt_of(m)->port_out < tx->n_ports);
-		burst_add_one(&port->buffer, m);
-		if (port->buffer.n == BURST_MAX)
-			port_flush(port, drops);
+		assert(port_out < tx->n_ports);
+		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->port_out == port_out; end++)
+			;
+		port_queue(&tx->ports[port_out], &burst->pkts[start], end - start, drops);
 	}
 	burst->n = 0;
 }

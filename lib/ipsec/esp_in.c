@@ -81,32 +81,42 @@ static inline int payload_bytes_one(const struct pkt *p)
 	return p->ip_len - p->l4 - ESP_HEADER_BYTES - p->sa->iv_bytes - p->sa->icv_bytes;
 }
 
-static inline struct verdict prepare_one(struct rte_mbuf *m)
+/* The 64-bit sequence number, and where ESP header and ICV are. */
+static inline struct verdict locate_one(struct rte_mbuf *m)
 {
 	struct pkt *p = pkt_of(m);
 	const struct sa *sa = p->sa;
 	int payload_bytes = payload_bytes_one(p);
 	const struct rte_esp_hdr *esp;
 
-	/* The least payload is padding and trailer alone, one unit long. */
-	if (payload_bytes < sa->align_bytes || payload_bytes % sa->align_bytes != 0)
+	/* The least payload is padding and trailer alone, one unit long; a unit is a power of two. */
+	if (payload_bytes < sa->align_bytes || (payload_bytes & (sa->align_bytes - 1)) != 0)
 		return DROP(in_hdr);
 	esp = rte_pktmbuf_mtod_offset(m, const struct rte_esp_hdr *, p->l4);
 	p->esp_offset = p->l4;
 	p->icv_offset = p->ip_len - sa->icv_bytes;
 	p->seq = replay_guess(sa->replay, rte_be_to_cpu_32(esp->seq));
-	return verdict_of(replay_check(sa->replay, p->seq));
+	replay_prefetch_word(sa->replay, p->seq);
+	return KEEP;
 }
 
 void esp_in_prepare(struct burst *burst, const struct sa_tally *tally)
 {
 	STAGE(esp_in_prepare, burst, tally->drops);
-	uint16_t kept = 0;
+	uint16_t located = 0, kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 
-		kept += apply_one(m, prepare_one(m), &burst->pkts[kept], tally);
+		located += apply_one(m, locate_one(m), &burst->pkts[located], tally);
+	}
+	for (uint16_t i = 0; i < located; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+		const struct pkt *p = pkt_of(m);
+
+		rte_prefetch0(&p->sa->counters[tally->worker]);
+		kept += apply_one(
+			m, verdict_of(replay_check(p->sa->replay, p->seq)), &burst->pkts[kept], tally);
 	}
 	burst->n = kept;
 }

@@ -167,6 +167,7 @@ static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct
 	uint32_t reserved = seq_reserve(&sa->seq, n, &first);
 	uint16_t kept = 0;
 
+	rte_prefetch0(&sa->counters[tally->worker]);
 	for (uint16_t i = 0; i < reserved; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct shape shape = shape_one(sa, pkt_of(m)->ip_len);

@@ -5,6 +5,7 @@
 
 #include <rte_common.h>
 #include <rte_malloc.h>
+#include <rte_prefetch.h>
 
 #include "model/sa_conf.h"
 
@@ -18,8 +19,11 @@ struct replay {
 	uint32_t index_mask;
 	uint8_t tag_shift;
 	bool esn;
-	/* Written. The words have lines of their own: a packet in order writes one of them, and T. */
-	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t highest;
+	/*
+	 * Written, but in the same line, since whoever reads the one reads the other. The words have lines of
+	 * their own: a packet in order writes one of them, and T.
+	 */
+	_Atomic uint64_t highest;
 	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t words[];
 };
 
@@ -122,6 +126,16 @@ void replay_destroy(struct replay *replay)
 uint64_t replay_highest(const struct replay *replay)
 {
 	return atomic_load_explicit(&replay->highest, memory_order_relaxed);
+}
+
+void replay_prefetch(const struct replay *replay)
+{
+	rte_prefetch0(replay);
+}
+
+void replay_prefetch_word(const struct replay *replay, uint64_t seq)
+{
+	rte_prefetch0(&replay->words[place_of(replay, seq).index]);
 }
 
 /*

@@ -41,6 +41,10 @@ void replay_destroy(struct replay *replay);
  */
 uint64_t replay_guess(const struct replay *replay, uint32_t low);
 
+/* Ask for what replay_guess reads; and, when that has been called, for the word of a number. */
+void replay_prefetch(const struct replay *replay);
+void replay_prefetch_word(const struct replay *replay, uint64_t seq);
+
 /* What replay_accept would say now; changes nothing. */
 enum replay_verdict replay_check(const struct replay *replay, uint64_t seq);
 

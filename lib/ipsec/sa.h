@@ -19,10 +19,12 @@
 
 #include <stdalign.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <rte_byteorder.h>
 #include <rte_common.h>
+#include <rte_prefetch.h>
 
 #define ESP_HEADER_BYTES  8 /* SPI and sequence number, RFC 4303 section 2 */
 #define ESP_TRAILER_BYTES 2 /* pad length and next header */
@@ -65,8 +67,13 @@ struct sa {
 	uint8_t iv_bytes;
 	uint8_t icv_bytes;
 	uint8_t align_bytes;
-	uint8_t family;               /* of the tunnel's header */
-	uint16_t outer_bytes;         /* length of outer_header */
+	uint8_t family;       /* of the tunnel's header */
+	uint16_t outer_bytes; /* length of outer_header */
+	/*
+	 * The largest inner packet that fits the link to the peer: set by control when it publishes routes,
+	 * read by workers, relaxed. It is exact: one byte more does not fit.
+	 */
+	_Atomic uint16_t inner_mtu;
 	struct sa_counters *counters; /* one for each worker */
 	struct replay *replay;        /* inbound */
 	/*
@@ -74,20 +81,26 @@ struct sa {
 	 * that, so that a packet's own is an update of it.
 	 */
 	alignas(RTE_CACHE_LINE_SIZE) uint8_t outer_header[40];
+	struct ip_addr source;
 	/* Written. */
 	alignas(RTE_CACHE_LINE_SIZE) struct seq seq; /* outbound */
-	/*
-	 * The largest inner packet that fits the link to the peer: set by control when it publishes routes,
-	 * read by workers, relaxed. It is exact: one byte more does not fit.
-	 */
-	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint16_t inner_mtu;
 	/* Cold. */
-	struct ip_addr source;
-	struct ip_addr destination;
+	alignas(RTE_CACHE_LINE_SIZE) struct ip_addr destination;
 	const struct alg *alg;
 	unsigned n_workers;
 	char name[SA_NAME_MAX];
 };
+
+_Static_assert(
+	offsetof(struct sa, outer_header) == RTE_CACHE_LINE_SIZE, "a packet reads two lines and writes one");
+
+/* Many SAs are in no cache: ask for the lines that the next stages read. */
+static inline void sa_prefetch(const struct sa *sa)
+{
+	rte_prefetch0(sa);
+	rte_prefetch0(sa->outer_header);
+	rte_prefetch0(&sa->seq);
+}
 
 /* Who counts: a worker's index and its drops. A stage of IPsec takes one of these. */
 struct sa_tally {

@@ -194,6 +194,9 @@ void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tall
 		return;
 	q.found = 0;
 	rte_hash_lookup_bulk_data(sad->hash, q.key_pointers, q.n, &q.found, q.sas);
+	for (uint16_t i = 0; i < q.n; i++)
+		if (q.found & UINT64_C(1) << i)
+			sa_prefetch(q.sas[i]);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		uint8_t of = q.of[i];
@@ -203,10 +206,12 @@ void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tall
 			continue;
 		}
 		pkt_of(m)->sa = q.sas[of];
-		if (sad_source_matches(q.sas[of], m))
+		if (sad_source_matches(q.sas[of], m)) {
+			replay_prefetch(pkt_of(m)->sa->replay);
 			burst->pkts[kept++] = m;
-		else
+		} else {
 			sa_drop_one(tally, m, in_endpoint);
+		}
 	}
 	burst->n = kept;
 }

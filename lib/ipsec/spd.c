@@ -378,16 +378,20 @@ void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		const struct spd_entry *entry = pkt_of(m)->entry;
+		struct pkt *p = pkt_of(m);
 
-		if (!entry) {
-			drop_one(drops, m, DROP_out_no_policy);
-		} else if (entry->action == POLICY_PROTECT) {
-			pkt_of(m)->sa = entry->sa;
+		switch (p->action) {
+		case POLICY_PROTECT:
+			p->sa = p->policy_sa;
 			burst_add_one(protect, m);
-		} else if (entry->action == POLICY_BYPASS) {
+			break;
+		case POLICY_BYPASS:
 			burst->pkts[kept++] = m;
-		} else {
+			break;
+		case SPD_NO_POLICY:
+			drop_one(drops, m, DROP_out_no_policy);
+			break;
+		default:
 			drop_one(drops, m, DROP_out_policy_block);
 		}
 	}
@@ -402,13 +406,13 @@ static inline void spd_in(struct burst *burst, bool keep_unmatched, struct drops
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		const struct spd_entry *entry = pkt_of(m)->entry;
+		uint8_t action = pkt_of(m)->action;
 
-		if (entry ? entry->action == POLICY_BYPASS : keep_unmatched)
+		if (action == POLICY_BYPASS || (keep_unmatched && action == SPD_NO_POLICY))
 			burst->pkts[kept++] = m;
-		else if (!entry)
+		else if (action == SPD_NO_POLICY)
 			drop_one(drops, m, DROP_in_no_policy);
-		else if (entry->action == POLICY_PROTECT)
+		else if (action == POLICY_PROTECT)
 			drop_one(drops, m, DROP_in_tmpl_mismatch);
 		else
 			drop_one(drops, m, DROP_in_policy_block);
@@ -433,9 +437,9 @@ void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		const struct spd_entry *entry = pkt_of(m)->entry;
+		const struct pkt *p = pkt_of(m);
 
-		if (entry && entry->action == POLICY_PROTECT && entry->sa == pkt_of(m)->sa)
+		if (p->action == POLICY_PROTECT && p->policy_sa == p->sa)
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_selector);

@@ -50,9 +50,12 @@ void spd_destroy(struct spd *spd);
 void spd_find(
 	const struct spd *spd, struct rte_mbuf *const *pkts, uint16_t n, const struct spd_entry **entries);
 
+/* pkt->action where no policy matches; policy_sa and policy are zero then. */
+#define SPD_NO_POLICY UINT8_MAX
+
 /*
- * The stages below do what the entry in struct pkt says, which is spd_find's answer of the SPD of their
- * direction (datapath/flows.h).
+ * The stages below do what policy_sa and action in struct pkt say, which are spd_find's answer of the SPD of
+ * their direction (datapath/flows.h).
  */
 
 /*

@@ -18,7 +18,6 @@
 #include <rte_mbuf.h>
 
 struct sa;
-struct spd_entry;
 
 /* Ports of the gateway, and one more index for packets that the gateway made itself. */
 #define PKT_PORTS_MAX 32
@@ -59,10 +58,11 @@ struct pkt {
 	uint16_t inner_len;  /* outbound: bytes of the packet inside, for the SA's counters */
 	struct sa *sa;       /* inbound: found in the SAD; outbound: the policy's */
 	uint64_t seq;        /* the whole 64-bit sequence number, also without ESN */
-	/* Forwarding. */
-	const struct spd_entry *entry; /* the SPD's answer, NULL where no policy matches; set by flows_find */
-	uint32_t next_hop;             /* index into the route table's next hops, or ROUTE_NONE */
-	uint32_t reserved[3];
+	/* What flows_find finds: the SPD's answer and the route. */
+	struct sa *policy_sa; /* of a policy that protects, else NULL */
+	uint32_t policy;      /* its index in the SPD's list */
+	uint32_t next_hop;    /* index into the route table's next hops, or ROUTE_NONE */
+	uint8_t action;       /* enum policy_action, or SPD_NO_POLICY */
 };
 
 _Static_assert(sizeof(struct pkt) == 64, "one cache line");

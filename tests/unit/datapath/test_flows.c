@@ -93,7 +93,11 @@ static void assert_found(struct rte_mbuf *m, enum flows_direction direction, con
 	if (direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT)
 		to = entry->sa->destination;
 	next_hop = route_find_index(s->routes, &to);
-	ck_assert_ptr_eq(p->entry, entry);
+	ck_assert_uint_eq(p->action, entry ? entry->action : SPD_NO_POLICY);
+	if (entry) {
+		ck_assert_uint_eq(p->policy, entry->index);
+		ck_assert_ptr_eq(p->policy_sa, entry->sa);
+	}
 	ck_assert_uint_eq(p->next_hop, next_hop);
 	if (next_hop != ROUTE_NONE)
 		ck_assert_uint_eq(p->port_out, route_next_hop(s->routes, next_hop)->port);
@@ -137,12 +141,12 @@ START_TEST(a_flow_is_remembered_until_the_worker_forgets)
 	for (unsigned i = 0; i < 2; i++) {
 		struct snapshot other = turned_round();
 		struct packet_spec spec = {.family = i ? IP_V6 : IP_V4};
-		const struct spd_entry *before = find(&spec, FLOWS_OUT, env.control.snapshot).entry;
+		const struct sa *before = find(&spec, FLOWS_OUT, env.control.snapshot).policy_sa;
 
 		ck_assert_ptr_nonnull(before);
-		ck_assert_ptr_eq(find(&spec, FLOWS_OUT, &other).entry, before);
+		ck_assert_ptr_eq(find(&spec, FLOWS_OUT, &other).policy_sa, before);
 		flows_forget(flows);
-		ck_assert_ptr_ne(find(&spec, FLOWS_OUT, &other).entry, before);
+		ck_assert_ptr_ne(find(&spec, FLOWS_OUT, &other).policy_sa, before);
 		flows_forget(flows);
 	}
 }
@@ -153,11 +157,11 @@ START_TEST(what_was_forgotten_never_comes_back)
 	for (unsigned i = 0; i < 2; i++) {
 		struct snapshot other = turned_round();
 		struct packet_spec spec = {.family = i ? IP_V6 : IP_V4};
-		const struct spd_entry *before = find(&spec, FLOWS_OUT, env.control.snapshot).entry;
+		const struct sa *before = find(&spec, FLOWS_OUT, env.control.snapshot).policy_sa;
 
 		for (unsigned n = 0; n < GENERATIONS; n++)
 			flows_forget(flows);
-		ck_assert_ptr_ne(find(&spec, FLOWS_OUT, &other).entry, before);
+		ck_assert_ptr_ne(find(&spec, FLOWS_OUT, &other).policy_sa, before);
 		flows_forget(flows);
 	}
 }
@@ -169,7 +173,7 @@ START_TEST(a_protected_flow_goes_to_the_tunnels_other_end)
 	struct pkt found = find(&(struct packet_spec){0}, FLOWS_OUT, env.control.snapshot);
 
 	ck_assert_int_eq(ip_addr_parse("198.51.100.1", &peer), 0);
-	ck_assert_int_eq(found.entry->action, POLICY_PROTECT);
+	ck_assert_int_eq(found.action, POLICY_PROTECT);
 	ck_assert_uint_eq(found.next_hop, route_find_index(env.control.snapshot->routes, &peer));
 	ck_assert_uint_eq(found.port_out, gateway_env_port(&env, "wan"));
 }

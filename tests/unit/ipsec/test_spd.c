@@ -591,6 +591,13 @@ static uint64_t dropped(enum drop_reason reason)
 	return drops.count[0][reason];
 }
 
+static void entry_apply(struct pkt *p, const struct spd_entry *entry)
+{
+	p->policy_sa = entry ? entry->sa : NULL;
+	p->policy = entry ? entry->index : 0;
+	p->action = entry ? entry->action : SPD_NO_POLICY;
+}
+
 /* What the flow cache does for the stages. */
 static void entries_find(struct burst *burst)
 {
@@ -598,7 +605,7 @@ static void entries_find(struct burst *burst)
 
 	spd_find(spd, burst->pkts, burst->n, entries);
 	for (uint16_t i = 0; i < burst->n; i++)
-		pkt_of(burst->pkts[i])->entry = entries[i];
+		entry_apply(pkt_of(burst->pkts[i]), entries[i]);
 }
 
 /* SPD-1, SPD-3 */
@@ -613,7 +620,7 @@ START_TEST(outbound_packets_go_the_way_of_their_policy)
 	spd_out(&burst, &protect, &drops);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], to_bypass);
-	ck_assert_uint_eq(pkt_of(to_bypass)->entry->index, 1);
+	ck_assert_uint_eq(pkt_of(to_bypass)->policy, 1);
 	ck_assert_uint_eq(protect.n, 1);
 	ck_assert_ptr_eq(protect.pkts[0], to_protect);
 	ck_assert_ptr_eq(pkt_of(to_protect)->sa, &sas[0]);
@@ -715,7 +722,7 @@ START_TEST(a_policy_for_part_of_anothers_packets_has_its_own_sa)
 	entries_find(&burst);
 	spd_in_selector(&burst, &tally);
 	ck_assert_uint_eq(burst.n, 1);
-	ck_assert_uint_eq(pkt_of(burst.pkts[0])->entry->index, 1);
+	ck_assert_uint_eq(pkt_of(burst.pkts[0])->policy, 1);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 1);
 	burst_free(&burst);
 }
