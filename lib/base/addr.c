@@ -150,18 +150,36 @@ const char *ip_addr_format(const struct ip_addr *addr, char buf[IP_ADDR_TEXT_MAX
 	return buf;
 }
 
+int ip_range_prefix_length(const struct ip_range *range)
+{
+	const uint8_t *first = range->first.bytes, *last = range->last.bytes;
+	size_t bytes = ip_family_bytes(range->first.family), at = 0;
+	uint8_t host;
+
+	while (at < bytes && first[at] == last[at])
+		at++;
+	if (at == bytes)
+		return (int)ip_family_bits(range->first.family);
+	/* From the first bit that differs on, all bits must: those of the first end 0, those of the last 1.
+	 */
+	host = first[at] ^ last[at];
+	if ((host & (host + 1)) != 0 || (first[at] & host) != 0)
+		return -1;
+	for (size_t i = at + 1; i < bytes; i++)
+		if (first[i] != 0 || last[i] != UINT8_MAX)
+			return -1;
+	return (int)(8 * at + 8 - (unsigned)__builtin_popcount(host));
+}
+
 const char *ip_range_format(const struct ip_range *range, char buf[IP_RANGE_TEXT_MAX])
 {
 	char first[IP_ADDR_TEXT_MAX], last[IP_ADDR_TEXT_MAX];
 
-	for (unsigned bits = 0; bits <= ip_family_bits(range->first.family); bits++) {
-		struct ip_prefix prefix = {range->first, (uint8_t)bits};
-		struct ip_range same = ip_prefix_range(&prefix);
+	int bits = ip_range_prefix_length(range);
 
-		if (ip_addr_equal(&same.first, &range->first) && ip_addr_equal(&same.last, &range->last)) {
-			snprintf(buf, IP_RANGE_TEXT_MAX, "%s/%u", ip_addr_format(&range->first, first), bits);
-			return buf;
-		}
+	if (bits >= 0) {
+		snprintf(buf, IP_RANGE_TEXT_MAX, "%s/%d", ip_addr_format(&range->first, first), bits);
+		return buf;
 	}
 	snprintf(buf, IP_RANGE_TEXT_MAX, "%s-%s", ip_addr_format(&range->first, first),
 		ip_addr_format(&range->last, last));

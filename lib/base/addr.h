@@ -83,6 +83,9 @@ bool ip_range_contains(const struct ip_range *range, const struct ip_addr *addr)
 /* All addresses of the prefix, its host bits ignored. */
 struct ip_range ip_prefix_range(const struct ip_prefix *prefix);
 
+/* The length of the one prefix that is exactly the range, or -1 if there is none. */
+int ip_range_prefix_length(const struct ip_range *range);
+
 /*
  * The smallest set of prefixes that covers exactly the range, in rising order. Returns how many were
  * written, at most IP_RANGE_PREFIXES_MAX.

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,8 @@ int config_load_text(const char *text, size_t length_bytes, const char *director
 		resolve_places(root, report);
 	}
 	yaml_tree_free(root);
+	/* The tree is several times the model, which lies above it, so that its memory would not go back. */
+	malloc_trim(0);
 	if (report_total(report) == findings)
 		return 0;
 	report_sort(report);

@@ -110,11 +110,15 @@ static bool accept_event(struct builder *builder, const yaml_event_t *event, uns
 
 	if (!refusal && depth > YAML_DEPTH_MAX)
 		refusal = "nested too deep";
-	if (!refusal && ++builder->n_nodes > YAML_NODES_MAX)
-		refusal = "too many values in one file";
-	if (!refusal)
+	if (refusal) {
+		add_at_mark(builder, &event->start_mark, refusal);
+		return false;
+	}
+	if (++builder->n_nodes <= YAML_NODES_MAX)
 		return true;
-	add_at_mark(builder, &event->start_mark, refusal);
+	report_add_at(builder->report, (unsigned)event->start_mark.line + 1,
+		(unsigned)event->start_mark.column + 1, "", "more than %u keys and values in one file",
+		YAML_NODES_MAX);
 	return false;
 }
 

@@ -16,8 +16,8 @@
 /* The name of IPsec-MB without cryptodev. */
 #define DIRECT "ipsec_mb"
 
-/* Sessions beyond one for each SA: the drivers' own needs at warm-up. */
-#define SESSIONS_SPARE 64
+/* Sessions of a device beyond those of SAs: one for each worker's warm-up (ipsec/crypto.h). */
+#define SESSIONS_SPARE GATEWAY_WORKERS_MAX
 
 static enum crypto_way way_of(enum crypto_mode mode)
 {
@@ -73,8 +73,8 @@ static int sessions_create(struct crypto_device *device, size_t n_sas, struct er
 
 static int device_start(struct crypto_device *device, uint16_t n_workers, struct err *err)
 {
-	struct rte_cryptodev_qp_conf queue = {
-		.nb_descriptors = CRYPTO_QUEUE_DEPTH, .mp_session = device->sessions};
+	/* Without a pool: every operation comes with a session. */
+	struct rte_cryptodev_qp_conf queue = {.nb_descriptors = CRYPTO_QUEUE_DEPTH};
 	struct rte_cryptodev_config conf = {.socket_id = (int)rte_socket_id(), .nb_queue_pairs = n_workers};
 	struct rte_cryptodev_info info;
 
@@ -116,15 +116,13 @@ static int direct_open(struct crypto_device *device, struct err *err)
 }
 
 /* On failure it is closed again. */
-static int cryptodev_open(
-	const char *conf, const struct gateway *gateway, struct crypto_device *device, struct err *err)
+static int cryptodev_open(const char *conf, size_t n_workers, struct crypto_device *device, struct err *err)
 {
-	size_t n_workers = gateway->workers.n_lcores;
 	int ret = device_find(conf, n_workers, device, err);
 
 	if (ret != 0)
 		return ret;
-	ret = sessions_create(device, gateway->n_sas, err);
+	ret = sessions_create(device, 0, err);
 	if (ret == 0)
 		ret = device_start(device, (uint16_t)n_workers, err);
 	if (ret != 0)
@@ -132,11 +130,81 @@ static int cryptodev_open(
 	return ret;
 }
 
-int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct err *err)
+/* What decides which device an SA gets. */
+struct sa_kind {
+	const struct alg *alg;
+	bool inbound;
+	bool esn;
+};
+
+/* Found by making a session, so that it is the one that SAs get; NULL if no device knows the kind. */
+static struct crypto_device *device_of_kind(struct crypto *crypto, const struct sa_kind *kind)
+{
+	struct secret key = {.length_bytes = alg_key_bytes(kind->alg)};
+	struct crypto_session_conf conf = {
+		.alg = kind->alg, .key = &key, .inbound = kind->inbound, .esn = kind->esn};
+	struct crypto_session session;
+	struct crypto_device *device;
+	struct err err;
+
+	if (crypto_session_create(crypto, &conf, &session, &err) != 0)
+		return NULL;
+	device = &crypto->devices[session.queue];
+	crypto_session_destroy(&session);
+	return device;
+}
+
+static size_t kind_count(const struct gateway *gateway, const struct sa_kind *kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < gateway->n_sas; i++) {
+		const struct sa_conf *sa = &gateway->sas[i];
+
+		n += sa->alg == kind->alg && sa->esn == kind->esn &&
+		     gateway_sa_is_inbound(gateway, sa) == kind->inbound;
+	}
+	return n;
+}
+
+/* Add the SAs of an algorithm to the devices that they will have their sessions on. */
+static void alg_count(const struct gateway *gateway, const struct alg *alg, struct crypto *crypto,
+	size_t needs[CRYPTO_DEVICES_MAX])
+{
+	for (unsigned i = 0; i < 4; i++) {
+		struct sa_kind kind = {.alg = alg, .inbound = i & 1, .esn = i & 2};
+		size_t n_sas = kind_count(gateway, &kind);
+		struct crypto_device *device = n_sas > 0 ? device_of_kind(crypto, &kind) : NULL;
+
+		if (device)
+			needs[device - crypto->devices] += n_sas;
+	}
+}
+
+/* Give each device the sessions that it needs: they are a kilobyte each, and most SAs may be of another. */
+static int sessions_provide(const struct gateway *gateway, struct crypto *crypto, struct err *err)
+{
+	size_t needs[CRYPTO_DEVICES_MAX] = {0};
+	const struct alg *alg;
+	int ret = 0;
+
+	for (size_t i = 0; (alg = alg_at(i)) != NULL; i++)
+		alg_count(gateway, alg, crypto, needs);
+	for (unsigned i = 0; i < crypto->n_devices && ret == 0; i++) {
+		struct crypto_device *device = &crypto->devices[i];
+
+		if (device->manager || needs[i] == 0)
+			continue;
+		rte_mempool_free(device->sessions);
+		ret = sessions_create(device, needs[i], err);
+	}
+	return ret;
+}
+
+static int devices_open(const struct gateway *gateway, struct crypto *crypto, struct err *err)
 {
 	const struct workers_conf *workers = &gateway->workers;
 
-	*crypto = (struct crypto){.way = way_of(workers->crypto_mode)};
 	for (size_t i = 0; i < workers->n_crypto; i++) {
 		struct crypto_device *device = &crypto->devices[crypto->n_devices];
 		int ret;
@@ -146,16 +214,27 @@ int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct
 				err, E2BIG, "workers.crypto: more than %d devices", CRYPTO_DEVICES_MAX);
 		ret = strcmp(workers->crypto[i], DIRECT) == 0
 			      ? direct_open(device, err)
-			      : cryptodev_open(workers->crypto[i], gateway, device, err);
-		if (ret != 0) {
-			cryptodevs_close(crypto);
+			      : cryptodev_open(workers->crypto[i], workers->n_lcores, device, err);
+		if (ret != 0)
 			return ret;
-		}
 		crypto->n_devices++;
 		log_info("crypto device=%s synchronous=%s queue_pairs=%zu", device->name,
 			device->sync ? "yes" : "no", device->manager ? 0 : workers->n_lcores);
 	}
 	return 0;
+}
+
+int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct err *err)
+{
+	int ret;
+
+	*crypto = (struct crypto){.way = way_of(gateway->workers.crypto_mode)};
+	ret = devices_open(gateway, crypto, err);
+	if (ret == 0)
+		ret = sessions_provide(gateway, crypto, err);
+	if (ret != 0)
+		cryptodevs_close(crypto);
+	return ret;
 }
 
 void cryptodevs_close(struct crypto *crypto)

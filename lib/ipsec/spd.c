@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_acl.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
+#include "ipsec/spd_pairs.h"
 #include "net/stage.h"
 
 /*
@@ -29,7 +31,9 @@ struct spd_key {
 RTE_ACL_RULE_DEF(acl_rule, FIELDS_MAX);
 
 struct spd {
-	struct rte_acl_ctx *contexts[FAMILIES]; /* NULL where no rule is of the family */
+	struct spd_pairs *pairs;
+	struct rte_acl_ctx *contexts[FAMILIES]; /* of the other rules; NULL where none is of the family */
+	uint32_t first_other;                   /* the least index of those */
 	struct spd_entry entries[];
 };
 
@@ -39,6 +43,7 @@ struct spd_source {
 	const struct spd_rule *rules;
 	size_t n_rules;
 	int socket;
+	bool *in_pairs; /* of each rule: it is not rte_acl's */
 };
 
 static const uint8_t families[FAMILIES] = {IP_V4, IP_V6};
@@ -172,7 +177,7 @@ static struct side side_of_destinations(const struct selector *selector)
 	return (struct side){selector->destinations, selector->n_destinations};
 }
 
-/* How many classifier rules the family takes; it stops counting above `max`. */
+/* How many rules of rte_acl the family takes; it stops counting above `max`. */
 static size_t acl_rules_count(const struct spd_source *source, uint8_t family, size_t max)
 {
 	size_t count = 0;
@@ -181,6 +186,8 @@ static size_t acl_rules_count(const struct spd_source *source, uint8_t family, s
 		struct side sources = side_of_sources(source->rules[i].selector);
 		struct side destinations = side_of_destinations(source->rules[i].selector);
 
+		if (source->in_pairs[i])
+			continue;
 		count += side_prefixes_count(&sources, family) * side_prefixes_count(&destinations, family);
 	}
 	return count;
@@ -248,7 +255,8 @@ static int acl_fill(struct rte_acl_ctx *context, const struct spd_source *source
 	int rc = 0;
 
 	for (size_t i = 0; i < source->n_rules && rc == 0; i++)
-		rc = acl_add_entry(context, source->rules[i].selector, i, family);
+		if (!source->in_pairs[i])
+			rc = acl_add_entry(context, source->rules[i].selector, i, family);
 	return rc == 0 ? acl_build(context, family) : rc;
 }
 
@@ -284,25 +292,50 @@ static int acl_create(
 	return 0;
 }
 
+static struct spd *spd_allocate(const struct spd_source *source)
+{
+	struct spd *spd = rte_zmalloc_socket("spd", sizeof(*spd) + source->n_rules * sizeof(spd->entries[0]),
+		RTE_CACHE_LINE_SIZE, source->socket);
+
+	for (size_t i = 0; spd && i < source->n_rules; i++)
+		spd->entries[i] = (struct spd_entry){
+			.sa = source->rules[i].sa,
+			.index = (uint32_t)i,
+			.action = (uint8_t)source->rules[i].action,
+		};
+	return spd;
+}
+
+/* Narrow rules go to the table of pairs, and the others to rte_acl. */
+static int spd_fill(struct spd *spd, const struct spd_source *source, struct err *err)
+{
+	int rc = spd_pairs_create(
+		source->rules, source->n_rules, source->socket, source->in_pairs, &spd->pairs);
+
+	if (rc != 0)
+		return err_set(err, -rc, "policies: no memory to search %zu of them", source->n_rules);
+	while (spd->first_other < source->n_rules && source->in_pairs[spd->first_other])
+		spd->first_other++;
+	for (unsigned i = 0; i < FAMILIES && rc == 0; i++)
+		rc = acl_create(source, families[i], &spd->contexts[i], err);
+	return rc;
+}
+
 int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, int socket, struct spd **out,
 	struct err *err)
 {
 	struct spd_source source = {.name = name, .rules = rules, .n_rules = n_rules, .socket = socket};
 	struct spd *spd;
-	int rc = 0;
+	int rc;
 
 	if (n_rules >= RTE_ACL_MAX_PRIORITY)
 		return err_set(err, E2BIG, "policies: %zu, but at most %d can be ordered", n_rules,
 			RTE_ACL_MAX_PRIORITY - 1);
-	spd = rte_zmalloc_socket(
-		"spd", sizeof(*spd) + n_rules * sizeof(spd->entries[0]), RTE_CACHE_LINE_SIZE, socket);
-	if (!spd)
-		return err_set(err, ENOMEM, "policies: no memory for %zu of them", n_rules);
-	for (size_t i = 0; i < n_rules; i++)
-		spd->entries[i] = (struct spd_entry){
-			.sa = rules[i].sa, .index = (uint32_t)i, .action = (uint8_t)rules[i].action};
-	for (unsigned i = 0; i < FAMILIES && rc == 0; i++)
-		rc = acl_create(&source, families[i], &spd->contexts[i], err);
+	source.in_pairs = calloc(n_rules + 1, sizeof(*source.in_pairs));
+	spd = spd_allocate(&source);
+	rc = source.in_pairs && spd ? spd_fill(spd, &source, err)
+				    : err_set(err, ENOMEM, "policies: no memory for %zu of them", n_rules);
+	free(source.in_pairs);
 	if (rc != 0) {
 		spd_destroy(spd);
 		return rc;
@@ -317,6 +350,7 @@ void spd_destroy(struct spd *spd)
 		return;
 	for (unsigned i = 0; i < FAMILIES; i++)
 		rte_acl_free(spd->contexts[i]);
+	spd_pairs_destroy(spd->pairs);
 	rte_free(spd);
 }
 
@@ -335,9 +369,9 @@ static inline void key_make_one(struct spd_key *key, struct rte_mbuf *m)
 	memcpy(at + 2 * address_bytes + sizeof(ports), &has_ports, sizeof(has_ports));
 }
 
-/* Classify the packets of one family; entries of the others are left alone. */
-static void spd_find_family(const struct spd *spd, unsigned index, struct rte_mbuf *const *pkts, uint16_t n,
-	const struct spd_entry **entries)
+/* Classify the packets of one family that no narrow rule before all of rte_acl's has taken. */
+static void acl_find(
+	const struct spd *spd, unsigned index, struct rte_mbuf *const *pkts, uint16_t n, uint32_t *found)
 {
 	struct spd_key keys[BURST_MAX];
 	const uint8_t *key_pointers[BURST_MAX];
@@ -346,7 +380,7 @@ static void spd_find_family(const struct spd *spd, unsigned index, struct rte_mb
 	uint16_t n_keys = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
-		if (pkt_of(pkts[i])->family != families[index])
+		if (pkt_of(pkts[i])->family != families[index] || found[i] < spd->first_other)
 			continue;
 		key_make_one(&keys[n_keys], pkts[i]);
 		key_pointers[n_keys] = (const uint8_t *)&keys[n_keys];
@@ -355,20 +389,27 @@ static void spd_find_family(const struct spd *spd, unsigned index, struct rte_mb
 	if (n_keys == 0)
 		return;
 	rte_acl_classify(spd->contexts[index], key_pointers, results, n_keys, 1);
-	for (uint16_t i = 0; i < n_keys; i++) {
-		if (results[i] == 0)
-			continue;
-		entries[at[i]] = &spd->entries[results[i] - 1];
-	}
+	for (uint16_t i = 0; i < n_keys; i++)
+		if (results[i] != 0)
+			found[at[i]] = RTE_MIN(found[at[i]], results[i] - 1);
 }
 
 void spd_find(
 	const struct spd *spd, struct rte_mbuf *const *pkts, uint16_t n, const struct spd_entry **entries)
 {
-	memset(entries, 0, n * sizeof(entries[0]));
+	uint32_t found[BURST_MAX];
+
+	memset(found, UINT8_MAX, n * sizeof(found[0])); /* SPD_PAIRS_NONE */
+	spd_pairs_find(spd->pairs, pkts, n, found);
 	for (unsigned i = 0; i < FAMILIES; i++)
 		if (spd->contexts[i])
-			spd_find_family(spd, i, pkts, n, entries);
+			acl_find(spd, i, pkts, n, found);
+	for (uint16_t i = 0; i < n; i++) {
+		entries[i] = NULL;
+		if (found[i] == SPD_PAIRS_NONE)
+			continue;
+		entries[i] = &spd->entries[found[i]];
+	}
 }
 
 void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)

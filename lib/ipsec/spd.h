@@ -1,12 +1,14 @@
 /*
- * The security policy database of one direction (RFC 4301 section 4.4.1): an ordered list of selectors,
- * searched with rte_acl. The first match wins, and what matches none is discarded.
+ * The security policy database of one direction (RFC 4301 section 4.4.1): an ordered list of selectors. The
+ * first match wins, and what matches none is discarded. Narrow entries, where there are many, are in a table
+ * of pairs of prefixes (ipsec/spd_pairs.h), the others in rte_acl.
  *
  * Immutable: made and destroyed by the control thread as part of a snapshot, read by workers. It borrows SAs.
- * The definition of a match is selector_match; the classifier gives the same answer for every packet.
- * Limits: an address range that is no prefix counts as up to 62 (IPv4) or 254 (IPv6) prefixes, and there is
- * room for 38 million pairs of a source and a destination prefix (IPv4), or 20 million (IPv6). Hundreds of
- * policies that overlap at random take seconds and more to build.
+ * The definition of a match is selector_match; the two give the same answer for every packet.
+ * Limits, of rte_acl: an address range that is no prefix counts as up to 62 (IPv4) or 254 (IPv6) prefixes,
+ * and there is room for 38 million pairs of a source and a destination prefix (IPv4), or 20 million (IPv6).
+ * Hundreds of policies that overlap at random take seconds and more to build, and a hundred thousand take
+ * gigabytes.
  */
 #ifndef CULVERT_IPSEC_SPD_H
 #define CULVERT_IPSEC_SPD_H
@@ -35,8 +37,9 @@ struct spd_entry {
 };
 
 /*
- * Returns 0; -ENOMEM, or -E2BIG, with err set. `name` is unique among the SPDs of the process (else -EEXIST),
- * at most 20 characters. Building takes some 6 kB a rule for a while, outside of DPDK's memory.
+ * Returns 0; -ENOMEM, or -E2BIG, with err set. `name` is unique among the SPDs of the process (else -EEXIST,
+ * if both use rte_acl), at most 20 characters. Building takes some 6 kB for each rule of rte_acl for a while,
+ * outside of DPDK's memory.
  */
 int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, int socket, struct spd **spd,
 	struct err *err);

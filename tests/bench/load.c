@@ -4,15 +4,25 @@
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_mempool.h>
 
 #include "base/clock.h"
 #include "bench/bring_up.h"
 #include "bench/site.h"
 
-#define WINDOW_PKTS 1024
+#define WINDOW_PKTS  1024
+#define KB           1024
+#define RESET_VM_HWM "5" /* proc(5), clear_refs */
+
+/* What the process takes of the machine at most, in one phase of the load. */
+struct peak {
+	size_t resident_bytes;  /* hugepages are not among it */
+	size_t hugepages_bytes; /* at the phase's end: a load gives none back */
+};
 
 /* Moments and levels of one load. */
 struct load {
@@ -24,6 +34,9 @@ struct load {
 	size_t sessions_bytes; /* the pool of crypto sessions */
 	size_t sas_bytes;      /* SAs and their place in the SAD */
 	size_t policies_bytes;
+	struct peak reading;  /* before there are hugepages */
+	struct peak applying; /* from EAL's start to the published snapshot */
+	size_t pool_bytes;    /* of packets, whose size has nothing to do with SAs */
 };
 
 /* What is allocated of DPDK's memory, pools included. */
@@ -46,22 +59,69 @@ static size_t libc_bytes(void)
 	return info.uordblks + info.hblkhd;
 }
 
+/* A size in /proc/self/status; 0 where the kernel doesn't tell. */
+static size_t status_bytes(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	size_t length = strlen(name), kb = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, length) == 0)
+			sscanf(line + length, ": %zu", &kb);
+	if (file)
+		fclose(file);
+	return kb * KB;
+}
+
+/* The peak since the last one that was taken; the next begins at what is resident now. */
+static struct peak peak_take(void)
+{
+	struct peak peak = {status_bytes("VmHWM"), status_bytes("HugetlbPages")};
+	FILE *file = fopen("/proc/self/clear_refs", "w");
+
+	if (file) {
+		fputs(RESET_VM_HWM, file);
+		fclose(file);
+	}
+	return peak;
+}
+
+static void chunk_add(struct rte_mempool *pool, void *bytes, struct rte_mempool_memhdr *chunk, unsigned index)
+{
+	(void)pool, (void)index;
+	*(size_t *)bytes += chunk->len;
+}
+
+static size_t pool_bytes(struct rte_mempool *pool)
+{
+	size_t bytes = 0;
+
+	rte_mempool_mem_iter(pool, chunk_add, &bytes);
+	return bytes;
+}
+
 static int load_timed(
 	struct bring_up *gateway, const char *directory, const char *yaml, struct load *load, struct err *err)
 {
 	size_t before_bytes = libc_bytes();
 	int ret;
 
+	peak_take();
 	load->start_ns = clock_now_ns();
 	ret = bring_up_begin(gateway, directory, yaml, err);
 	load->read_ns = clock_now_ns();
 	load->model_bytes = libc_bytes() - before_bytes;
+	load->reading = peak_take();
 	if (ret == 0)
 		ret = bring_up_to(gateway, BRING_UP_WORKERS, err);
 	load->ready_ns = clock_now_ns();
 	if (ret == 0)
 		ret = bring_up_to(gateway, BRING_UP_POLICY, err);
 	load->published_ns = clock_now_ns();
+	load->applying = peak_take();
+	if (ret == 0)
+		load->pool_bytes = pool_bytes(gateway->control.ports.packets);
 	return ret;
 }
 
@@ -114,6 +174,15 @@ static double seconds(uint64_t from_ns, uint64_t to_ns)
 	return (double)(to_ns - from_ns) / (double)CLOCK_NS_PER_S;
 }
 
+/* All that the process ever takes, but for the pool of packets, which is there in the second phase. */
+static size_t peak_bytes(const struct load *load)
+{
+	size_t reading = load->reading.resident_bytes + load->reading.hugepages_bytes;
+	size_t applying = load->applying.resident_bytes + load->applying.hugepages_bytes - load->pool_bytes;
+
+	return reading > applying ? reading : applying;
+}
+
 static void result_print(const struct load *load, const struct gateway *gateway)
 {
 	size_t n_sas = gateway->n_sas, n_policies = gateway->n_policies;
@@ -121,11 +190,15 @@ static void result_print(const struct load *load, const struct gateway *gateway)
 	printf("{\"scenario\": \"load\", \"sas\": %zu, \"policies\": %zu, \"seconds\": %.3f, "
 	       "\"read_seconds\": %.3f, "
 	       "\"start_seconds\": %.3f, \"apply_seconds\": %.3f, \"sa_bytes\": %zu, \"session_bytes\": %zu, "
-	       "\"policy_bytes\": %zu, \"model_bytes\": %zu}\n",
+	       "\"policy_bytes\": %zu, \"model_bytes\": %zu, \"peak_bytes\": %zu, "
+	       "\"reading_resident_bytes\": %zu, \"applying_resident_bytes\": %zu, "
+	       "\"hugepages_bytes\": %zu, \"pool_bytes\": %zu}\n",
 		n_sas, n_policies, seconds(load->start_ns, load->published_ns),
 		seconds(load->start_ns, load->read_ns), seconds(load->read_ns, load->ready_ns),
 		seconds(load->ready_ns, load->published_ns), load->sas_bytes / n_sas,
-		load->sessions_bytes / n_sas, load->policies_bytes / n_policies, load->model_bytes / n_sas);
+		load->sessions_bytes / n_sas, load->policies_bytes / n_policies, load->model_bytes / n_sas,
+		peak_bytes(load), load->reading.resident_bytes, load->applying.resident_bytes,
+		load->applying.hugepages_bytes, load->pool_bytes);
 }
 
 int bench_load(const struct bench_options *options, struct err *err)

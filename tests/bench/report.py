@@ -22,7 +22,8 @@ ALGORITHMS = {"gcm": "aes128gcm16", "cbc": "aes128-sha256"}
 CBC_BLOCK = 16
 VECTOR_BYTES = 1536
 SIZES = (64, 512, 1400)
-LOAD_SAS = 10000
+LOADS = {"load-10k": 10000, "load-100k": 100000}  # tunnels
+LOADS_QUICK = ("load-10k",)
 FRAMES_PER_POLICY, FRAMES_MAX = 4, 32768  # of tests/bench/frames.h
 SOURCE_MBUFS_SPARE = 8191
 PEER_MEMORY_MB = "768"  # of DPDK's tools
@@ -81,8 +82,6 @@ def specs():
             table.append(Spec("gcm", direction, size, 1000, 1000, workers=2))
     return table
 
-
-LOAD = "load-10k"
 
 
 def alone():
@@ -261,11 +260,12 @@ class Scenario:
                          "shared_cpus": machine.shares(spec.workers)}
 
 
-def load_result(machine, repetitions):
-    runs = [machine.culvert(machine.programs[0], "load", "--sas", str(LOAD_SAS)) for _ in range(repetitions)]
-    result = dict(runs[0])
-    for name in ("seconds", "read_seconds", "start_seconds", "apply_seconds"):
-        result |= summary(name, [x[name] for x in runs], 3)
+def load_result(machine, name, repetitions):
+    runs = [machine.culvert(machine.programs[0], "load", "--sas", str(LOADS[name])) for _ in range(repetitions)]
+    result = runs[0] | {"scenario": name}
+    for figure in ("seconds", "read_seconds", "start_seconds", "apply_seconds"):
+        result |= summary(figure, [x[figure] for x in runs], 3)
+    result["peak_bytes"] = max(x["peak_bytes"] for x in runs)
     return result | {"repetitions": repetitions, "hugepages": machine.hugepages}
 
 
@@ -286,8 +286,10 @@ def print_specs(table):
         sets = [name for name, chosen in (("default", s.default), ("quick", s.quick)) if chosen]
         rows.append([s.name, s.direction, ALGORITHMS[s.family], f"{s.bytes} imix" if s.size == IMIX else str(s.size),
                      f"{s.sas:,}", f"{s.policies:,}", str(s.workers), ", ".join(sets)])
-    print_table(rows + [[LOAD, "both", ALGORITHMS["gcm"], "", f"2 x {LOAD_SAS:,}", f"2 x {LOAD_SAS:,}", "1",
-                         "default, quick"]])
+    for name, sas in LOADS.items():
+        rows.append([name, "both", ALGORITHMS["gcm"], "", f"2 x {sas:,}", f"2 x {sas:,}", "1",
+                     "default, quick" if name in LOADS_QUICK else "default"])
+    print_table(rows)
 
 
 def print_forward(results):
@@ -322,19 +324,23 @@ def print_notes(results, out):
 
 
 def print_load(r):
-    print(f"\n{LOAD}: {r['sas']} SAs (half of them inbound) and {r['policies']} policies from one file to the "
+    print(f"\n{r['scenario']}: {r['sas']} SAs (half of them inbound) and {r['policies']} policies from one file to the "
           f"published snapshot: {spread(r, 'seconds')} s")
     print(f"  reading and checking {spread(r, 'read_seconds')} s, devices and pools {spread(r, 'start_seconds')} s, "
           f"SAs, SPD and routes {spread(r, 'apply_seconds')} s")
     print(f"  memory: {r['sa_bytes']} bytes an SA beside its crypto session of {r['session_bytes']}; "
           f"{r['policy_bytes']} bytes a policy; {r['model_bytes']} bytes an SA and its policy as configuration")
+    print(f"  peak {r['peak_bytes'] / 1e6:.0f} MB, beside {r['pool_bytes'] / 1e6:.0f} MB of packet buffers: "
+          f"reading {r['reading_resident_bytes'] / 1e6:.0f} MB, then {r['applying_resident_bytes'] / 1e6:.0f} MB "
+          f"and {r['hugepages_bytes'] / 1e6:.0f} MB of hugepages")
 
 
 def chosen(options, table):
     """The names that the command line asks for, in the table's order."""
-    names = [s.name for s in table] + [LOAD]
+    names = [s.name for s in table] + list(LOADS)
     if not options.names:
-        return [s.name for s in table if (s.quick if options.quick else s.default)] + [LOAD]
+        return ([s.name for s in table if (s.quick if options.quick else s.default)]
+                + list(LOADS_QUICK if options.quick else LOADS))
     for pattern in options.names:
         if not fnmatch.filter(names, pattern):
             sys.exit(f"tools/bench: no scenario is called {pattern}; tools/bench --list names them")
@@ -391,14 +397,14 @@ def main():
     with tempfile.TemporaryDirectory(prefix="culvert-bench.") as directory:
         machine = Machine(options, directory)
         results = measure_all(scenarios, machine, repetitions)
-        load = load_result(machine, min(repetitions, 3)) if LOAD in names else None
+        loads = [load_result(machine, name, min(repetitions, 3)) for name in LOADS if name in names]
     if options.json:
-        for result in results + ([load] if load else []):
+        for result in results + loads:
             print(json.dumps(result))
     else:
         if results:
             print_forward(results)
-        if load:
+        for load in loads:
             print_load(load)
     print_notes(results, sys.stderr if options.json else sys.stdout)
 

@@ -217,6 +217,23 @@ START_TEST(a_range_is_covered_by_rising_prefixes)
 }
 END_TEST
 
+START_TEST(a_range_that_is_one_prefix_has_its_length)
+{
+	static const struct {
+		const char *text;
+		int bits;
+	} cases[] = {{"0.0.0.0/0", 0}, {"10.0.0.0/9", 9}, {"10.0.0.0/16", 16}, {"10.0.0.6/31", 31},
+		{"10.0.0.7", 32}, {"::/0", 0}, {"fd00::/62", 62}, {"fd00::1", 128}, {"10.0.0.1-10.0.0.2", -1},
+		{"10.0.0.0-10.0.0.2", -1}, {"10.0.0.1-10.0.1.0", -1}, {"10.0.0.0-10.0.1.254", -1},
+		{"10.0.0.128-10.0.1.127", -1}, {"10.0.0.128-10.0.1.255", -1}, {"fd00::-fd00::1:fffe", -1}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ip_range of = range(cases[i].text);
+
+		ck_assert_int_eq(ip_range_prefix_length(&of), cases[i].bits);
+	}
+}
+END_TEST
 START_TEST(the_worst_range_takes_as_many_prefixes_as_there_is_room)
 {
 	struct ip_prefix out[IP_RANGE_PREFIXES_MAX];
@@ -290,6 +307,8 @@ START_TEST(the_cover_of_random_ranges_is_exact_and_the_smallest)
 
 		ck_assert_uint_eq(n, fewest_blocks(a < b ? a : b, a < b ? b : a));
 		assert_exact(&covered, prefixes, n, block);
+		ck_assert_int_eq(
+			ip_range_prefix_length(&covered), n == 1 ? (int)prefixes[0].length_bits : -1);
 	}
 }
 END_TEST
@@ -357,6 +376,7 @@ int main(void)
 	tcase_add_test(tcase, what_is_no_mac_address_is_refused_and_leaves_the_result_alone);
 	tcase_add_test(tcase, a_prefix_contains_its_addresses_and_no_other);
 	tcase_add_test(tcase, a_range_is_covered_by_rising_prefixes);
+	tcase_add_test(tcase, a_range_that_is_one_prefix_has_its_length);
 	tcase_add_test(tcase, the_worst_range_takes_as_many_prefixes_as_there_is_room);
 	tcase_add_test(tcase, the_cover_of_random_ranges_is_exact_and_the_smallest);
 	tcase_add_test(tcase, the_cover_of_random_wide_ranges_joins_without_gap_from_first_to_last);

@@ -135,23 +135,45 @@ START_TEST(the_deepest_nesting_that_is_allowed_is_read)
 }
 END_TEST
 
-/* Five million values must be refused, not stored. */
-START_TEST(too_many_values_are_refused)
+/* Lists in a list, since a value without text is the cheapest. */
+static struct yaml_node *parse_lists(size_t n, struct report *report)
 {
-	size_t n = 5u << 20;
-	char *text = malloc(2 * n + 2);
-	struct report report;
+	char *text = malloc(3 * n + 2);
+	struct yaml_node *root;
 
 	text[0] = '[';
 	for (size_t i = 0; i < n; i++)
-		memcpy(text + 1 + 2 * i, "a,", 2);
-	text[1 + 2 * n] = ']';
-	report_init(&report);
-	ck_assert_ptr_null(yaml_tree_parse(text, 2 * n + 2, &report));
-	ck_assert_uint_eq(report.n_findings, 1);
-	ck_assert_str_eq(report.findings[0].text, "too many values in one file");
-	report_fini(&report);
+		memcpy(text + 1 + 3 * i, "[],", 3);
+	text[1 + 3 * n] = ']';
+	report_init(report);
+	root = yaml_tree_parse(text, 3 * n + 2, report);
 	free(text);
+	return root;
+}
+
+START_TEST(as_many_values_as_100000_tunnels_take_are_read)
+{
+	size_t n = 5800000;
+	struct report report;
+	struct yaml_node *root = parse_lists(n, &report);
+
+	ck_assert_ptr_nonnull(root);
+	ck_assert_uint_eq(root->n_items, n);
+	yaml_tree_free(root);
+	report_fini(&report);
+}
+END_TEST
+
+START_TEST(too_many_values_are_refused)
+{
+	struct report report;
+
+	ck_assert_ptr_null(parse_lists(YAML_NODES_MAX, &report));
+	ck_assert_uint_eq(report.n_findings, 1);
+	ck_assert_str_eq(report.findings[0].text, "more than 8388608 keys and values in one file");
+	ck_assert_uint_eq(report.findings[0].line, 1);
+	ck_assert_uint_eq(report.findings[0].column, 3 * (YAML_NODES_MAX - 1) + 2);
+	report_fini(&report);
 }
 END_TEST
 
@@ -179,6 +201,7 @@ int main(void)
 	tcase_add_test(tcase, the_first_of_two_equal_keys_is_found);
 	tcase_add_test(tcase, a_path_leads_to_its_node_or_the_nearest_above);
 	tcase_add_test(tcase, the_deepest_nesting_that_is_allowed_is_read);
+	tcase_add_test(tcase, as_many_values_as_100000_tunnels_take_are_read);
 	tcase_add_test(tcase, too_many_values_are_refused);
 	tcase_add_test(tcase, a_file_that_is_too_long_is_refused);
 	suite_add_tcase(suite, tcase);

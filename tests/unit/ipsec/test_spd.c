@@ -1,5 +1,6 @@
 #include "ipsec/spd.h"
 
+#include "ipsec/spd_pairs.h"
 #include "support/eal.h"
 #include "support/packet.h"
 
@@ -11,12 +12,15 @@
 #include <netinet/in.h>
 #include <rte_malloc.h>
 
-#define RULES_MAX  40
-#define RANGES_MAX 2 /* in a list of a random rule */
+/* The pairs of prefix lengths of narrow rules: one more than the table of pairs has room for. */
+#define LENGTHS_MAX (SPD_PAIRS_TUPLES_MAX + 1)
+#define RULES_MAX   (LENGTHS_MAX * SPD_PAIRS_RULES_MIN + 64)
+#define RANGES_MAX  2 /* in a list of a random rule */
 
 /* Entries of an SPD, and all that they point to. */
 struct rule_set {
 	size_t n;
+	size_t first, last; /* the entries between these are those that packets are for */
 	struct spd_rule rules[RULES_MAX];
 	struct selector selectors[RULES_MAX];
 };
@@ -32,7 +36,7 @@ static void set_clear(void)
 {
 	for (size_t i = 0; i < set.n; i++)
 		selector_fini(&set.selectors[i]);
-	set.n = 0;
+	set.n = set.first = set.last = 0;
 }
 
 /* Build the SPD of the set, in place of the one before. */
@@ -319,13 +323,15 @@ START_TEST(two_spds_of_one_name_are_refused)
 END_TEST
 
 /*
- * The classifier against selector_match, which is the definition, tried on one entry after the other.
+ * The SPD against selector_match, which is the definition, tried on one entry after the other.
  * Addresses come from a few small blocks, so that random entries overlap and random packets hit them.
  */
 #define SETS         40
 #define BURSTS       440 /* for each set: 40 sets give 1,045,760 packets */
 #define RANDOM_RULES 24
+#define NARROW_RULES 12
 #define BLOCKS       4
+#define SET_KINDS    3
 
 static uint64_t random_state;
 
@@ -420,6 +426,117 @@ static void random_rule_add(void)
 	selector->destination_ports = random_ports();
 }
 
+/* A pair of prefix lengths. */
+struct lengths {
+	uint8_t family;
+	uint8_t source_bits;
+	uint8_t destination_bits;
+};
+
+static const struct lengths narrow_lengths[LENGTHS_MAX] = {{IP_V4, 24, 24}, {IP_V6, 64, 64}, {IP_V4, 32, 32},
+	{IP_V6, 128, 128}, {IP_V4, 0, 25}, {IP_V6, 0, 120}, {IP_V4, 22, 30}, {IP_V6, 62, 126},
+	{IP_V4, 31, 22}};
+
+static struct ip_range cut(struct ip_addr addr, uint8_t bits)
+{
+	struct ip_prefix prefix = {addr, bits};
+
+	return ip_prefix_range(&prefix);
+}
+
+static struct selector *pair_add(struct ip_range source, struct ip_range destination)
+{
+	struct selector *selector = rule_add(POLICY_BYPASS, NULL);
+
+	range_append(&selector->sources, &selector->n_sources, source);
+	range_append(&selector->destinations, &selector->n_destinations, destination);
+	return selector;
+}
+
+static struct selector *narrow_add(
+	const struct lengths *lengths, struct ip_addr source, struct ip_addr destination)
+{
+	return pair_add(cut(source, lengths->source_bits), cut(destination, lengths->destination_bits));
+}
+
+/* So many as make a tuple of the table of pairs, for destinations that no random packet has. */
+static void fillers_add(const struct lengths *lengths)
+{
+	for (unsigned i = 0; i < SPD_PAIRS_RULES_MIN; i++) {
+		struct ip_addr destination = {.family = lengths->family};
+		uint8_t high = (uint8_t)(i >> 6), low = (uint8_t)(i << 2);
+
+		if (lengths->family == IP_V4)
+			memcpy(destination.bytes, (uint8_t[]){172, high, low, 0}, 4);
+		else
+			memcpy(destination.bytes, (uint8_t[]){0x20, 1, 0x0d, 0xb9, 0, 0, high, low}, 8);
+		narrow_add(lengths, random_addr(lengths->family), destination);
+	}
+}
+
+static void random_narrow(struct selector *selector)
+{
+	if (random_below(2))
+		selector->protocol = random_protocol();
+	if (random_below(2))
+		selector->source_ports = random_ports();
+	if (random_below(2))
+		selector->destination_ports = random_ports();
+}
+
+/* Of one of the first n pairs of lengths. */
+static void random_narrow_add(uint32_t n)
+{
+	const struct lengths *lengths = &narrow_lengths[random_below(n)];
+
+	random_narrow(narrow_add(lengths, random_addr(lengths->family), random_addr(lengths->family)));
+}
+
+/* The prefixes are those of that narrow entry. */
+static void random_same_add(const struct selector *same)
+{
+	random_narrow(pair_add(same->sources[0], same->destinations[0]));
+}
+
+/* Entries of all kinds, too few for the table of pairs. */
+static void wide_set_make(void)
+{
+	for (unsigned i = 0; i < RANDOM_RULES; i++)
+		random_rule_add();
+	set.last = set.n;
+}
+
+/* Wide and narrow entries in turn, with up to one tuple more than there can be, before or after them. */
+static void mixed_set_make(void)
+{
+	uint32_t n_lengths = 1 + random_below(LENGTHS_MAX);
+	bool fillers_first = random_below(2);
+
+	for (uint32_t i = 0; fillers_first && i < n_lengths; i++)
+		fillers_add(&narrow_lengths[i]);
+	set.first = set.n;
+	for (unsigned i = 0; i < RANDOM_RULES; i++) {
+		random_narrow_add(n_lengths);
+		if (random_below(3) == 0)
+			random_same_add(&set.selectors[set.n - 1]);
+		if (random_below(2))
+			random_rule_add();
+	}
+	set.last = set.n;
+	for (uint32_t i = 0; !fillers_first && i < n_lengths; i++)
+		fillers_add(&narrow_lengths[i]);
+}
+
+/* Narrow entries alone, and so many of the same prefixes that rte_acl gets some after all. */
+static void narrow_set_make(void)
+{
+	for (unsigned i = 0; i < NARROW_RULES; i++)
+		random_narrow_add(SPD_PAIRS_ALONE_MAX);
+	for (unsigned i = 0; i < NARROW_RULES; i++)
+		random_same_add(&set.selectors[0]);
+	set.last = set.n;
+}
+
 /* The neighbour of an address: one higher, or one lower; it may wrap. */
 static void addr_step(struct ip_addr *addr, bool up)
 {
@@ -462,7 +579,8 @@ static uint16_t port_near(struct port_range range)
 /* Make the packet one that is near an entry of the set. */
 static void packet_randomise(struct rte_mbuf *m)
 {
-	const struct selector *near = &set.selectors[random_below((uint32_t)set.n)];
+	const struct selector *near =
+		&set.selectors[set.first + random_below((uint32_t)(set.last - set.first))];
 	uint8_t family = random_below(2) ? IP_V4 : IP_V6;
 	struct ip_addr source, destination;
 	struct pkt *p = pkt_of(m);
@@ -494,7 +612,7 @@ static int linear_search(struct rte_mbuf *m)
 {
 	struct flow flow = pkt_flow(m);
 
-	for (size_t i = 0; i < set.n; i++)
+	for (size_t i = set.first; i < set.last; i++)
 		if (selector_match(&set.selectors[i], &flow))
 			return (int)i;
 	return -1;
@@ -522,8 +640,9 @@ static unsigned compare_burst(struct rte_mbuf **pkts, uint16_t n)
 }
 
 /* SPD-2, SPD-6, SPD-8 */
-START_TEST(the_classifier_agrees_with_a_search_in_order)
+START_TEST(the_spd_agrees_with_a_search_in_order)
 {
+	static void (*const makers[SET_KINDS])(void) = {wide_set_make, mixed_set_make, narrow_set_make};
 	static const uint8_t blank[sizeof(struct rte_ipv6_hdr)];
 	struct rte_mbuf *pkts[BURST_MAX];
 	unsigned n_matched = 0, n_packets = 0;
@@ -533,8 +652,7 @@ START_TEST(the_classifier_agrees_with_a_search_in_order)
 		pkts[i] = mbuf_of(blank, sizeof(blank));
 	for (unsigned i = 0; i < SETS; i++) {
 		set_clear();
-		for (unsigned j = 0; j < RANDOM_RULES; j++)
-			random_rule_add();
+		makers[_i]();
 		spd_build();
 		for (unsigned j = 0; j < BURSTS; j++) {
 			/* Each length of a burst too, for the classifier has another loop for few packets. */
@@ -798,7 +916,7 @@ int main(void)
 	tcase_add_test(cases, a_packet_without_ports_matches_no_port);
 	tcase_add_test(cases, a_selector_with_too_many_prefixes_is_refused);
 	tcase_add_test(cases, two_spds_of_one_name_are_refused);
-	tcase_add_test(cases, the_classifier_agrees_with_a_search_in_order);
+	tcase_add_loop_test(cases, the_spd_agrees_with_a_search_in_order, 0, SET_KINDS);
 	tcase_add_test(cases, outbound_packets_go_the_way_of_their_policy);
 	tcase_add_test(cases, a_packet_in_clear_that_a_policy_protects_is_dropped);
 	tcase_add_test(cases, a_packet_to_the_gateway_is_kept_where_no_policy_matches);
