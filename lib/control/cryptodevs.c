@@ -56,6 +56,19 @@ static int device_find(const char *conf, size_t n_workers, struct crypto_device 
 	return 0;
 }
 
+/* SAs that may come to a device behind those that are open: IPsec-MB keeps keys of its own. */
+static size_t sas_left(const struct gateway *gateway, const struct crypto *crypto)
+{
+	bool is_direct = false;
+	size_t n_sas = 0;
+
+	for (unsigned i = 0; i < crypto->n_devices; i++)
+		is_direct |= crypto->devices[i].manager && crypto->way != CRYPTO_WAY_ASYNC;
+	for (size_t i = 0; i < gateway->n_sas; i++)
+		n_sas += !is_direct || mb_transform_of(gateway->sas[i].alg) == MB_TRANSFORMS;
+	return n_sas;
+}
+
 static int sessions_create(struct crypto_device *device, size_t n_sas, struct err *err)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
@@ -116,15 +129,15 @@ static int direct_open(struct crypto_device *device, struct err *err)
 }
 
 /* On failure it is closed again. */
-static int cryptodev_open(
-	const char *conf, const struct gateway *gateway, struct crypto_device *device, struct err *err)
+static int cryptodev_open(const char *conf, const struct gateway *gateway, const struct crypto *crypto,
+	struct crypto_device *device, struct err *err)
 {
 	size_t n_workers = gateway->workers.n_lcores;
 	int ret = device_find(conf, n_workers, device, err);
 
 	if (ret != 0)
 		return ret;
-	ret = sessions_create(device, gateway->n_sas, err);
+	ret = sessions_create(device, sas_left(gateway, crypto), err);
 	if (ret == 0)
 		ret = device_start(device, (uint16_t)n_workers, err);
 	if (ret != 0)
@@ -146,7 +159,7 @@ int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct
 				err, E2BIG, "workers.crypto: more than %d devices", CRYPTO_DEVICES_MAX);
 		ret = strcmp(workers->crypto[i], DIRECT) == 0
 			      ? direct_open(device, err)
-			      : cryptodev_open(workers->crypto[i], gateway, device, err);
+			      : cryptodev_open(workers->crypto[i], gateway, crypto, device, err);
 		if (ret != 0) {
 			cryptodevs_close(crypto);
 			return ret;

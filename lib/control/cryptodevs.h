@@ -12,10 +12,10 @@
 #include "model/gateway.h"
 
 /*
- * Open the drivers of workers.crypto in their order, with room for a session for each SA. Software drivers
- * are made as virtual devices; a PCI address names a device that EAL has found; ipsec_mb is no cryptodev, and
- * has as many sessions as there is memory for. Returns 0 or -errno; err names the device. On failure nothing
- * is left open.
+ * Open the drivers of workers.crypto in their order, with room for a session for each SA that may come to
+ * one. Software drivers are made as virtual devices; a PCI address names a device that EAL has found;
+ * ipsec_mb is no cryptodev, and has as many sessions as there is memory for. Returns 0 or -errno; err names
+ * the device. On failure nothing is left open.
  */
 int cryptodevs_open(const struct gateway *gateway, struct crypto *crypto, struct err *err);
 

@@ -236,9 +236,12 @@ START_TEST(packets_of_many_sas_share_a_burst)
 {
 	struct sa_pair pairs[N_MIXED];
 	bool seen[BURST_MAX] = {false};
+	int last[N_MIXED];
 	BURST(burst);
 
 	begin(_i);
+	for (int i = 0; i < N_MIXED; i++)
+		last[i] = -1;
 	for (uint32_t i = 0; i < N_MIXED; i++)
 		pairs[i] = sa_pair_create(&env, &(struct sa_spec){.alg = alg_at(i / 2)->name,
 							.esn = i % 2,
@@ -265,6 +268,11 @@ START_TEST(packets_of_many_sas_share_a_burst)
 		ck_assert_ptr_eq(p->sa, pairs[p->source_port % N_MIXED].in);
 		ck_assert(!seen[p->source_port]);
 		seen[p->source_port] = true;
+		/* Those of one SA in their order; without a queue, all. */
+		ck_assert_int_lt(last[p->source_port % N_MIXED], p->source_port);
+		last[p->source_port % N_MIXED] = p->source_port;
+		if (pairs[0].in->session.path == CRYPTO_PATH_DIRECT)
+			ck_assert_uint_eq(p->source_port, i);
 		ck_assert_uint_eq(
 			packet_l4_checksum(rte_pktmbuf_mtod(burst.pkts[i], uint8_t *), p->l4, p->ip_len, 17),
 			0);
@@ -403,6 +411,78 @@ START_TEST(a_changed_bit_of_any_icv_byte_is_seen_in_that_packet_alone)
 }
 END_TEST
 
+/* n packets of one SA through the tunnel: each comes out, in its place, as long as it was. */
+static void check_burst_of(struct sa_pair *pair, uint16_t n)
+{
+	BURST(burst);
+
+	for (uint16_t i = 0; i < n; i++)
+		burst_add_one(
+			&burst, packet_mbuf(&(struct packet_spec){.payload_bytes = 3 * i, .source_port = i}));
+	sa_pair_encrypt(&env, pair->out, &burst);
+	sa_pair_transfer(pair->in, &burst);
+	sa_pair_decrypt(&env, &burst);
+
+	ck_assert_uint_eq(burst.n, n);
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(burst.pkts[i]);
+
+		ck_assert_uint_eq(p->source_port, i);
+		ck_assert_uint_eq(p->ip_len - p->l4, 8 + 3 * i);
+	}
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+}
+
+/* IPsec-MB hashes a few packets by other functions than many. */
+START_TEST(a_burst_of_any_size_is_finished_at_once_and_in_order)
+{
+	const struct alg *alg;
+
+	crypto_env_begin(&env, CRYPTO_WAY_SYNC);
+	for (size_t a = 0; (alg = alg_at(a)) != NULL; a++) {
+		struct sa_pair pair = sa_pair_create(&env, &(struct sa_spec){.alg = alg->name});
+
+		for (uint16_t n = 1; n <= BURST_MAX; n++)
+			check_burst_of(&pair, n);
+		sa_pair_destroy(&pair);
+	}
+	ck_assert_uint_eq(env.drops.total, 0);
+	crypto_env_end(&env);
+}
+END_TEST
+
+// SAL-6: on the direct path, where it is ours to decide.
+START_TEST(what_the_icv_does_not_prove_is_not_decrypted)
+{
+	static const char *const algs[] = {"aes128-sha256", "aes256-sha256", "aes256-sha512"};
+	BURST(burst);
+
+	crypto_env_begin(&env, CRYPTO_WAY_SYNC);
+	struct sa_pair pair = sa_pair_create(&env, &(struct sa_spec){.alg = algs[_i]});
+	uint16_t n = icvs_change(&pair, &burst);
+	uint8_t before[BURST_MAX][256]; /* small packets */
+
+	sa_pair_transfer(pair.in, &burst);
+	for (uint16_t i = 0; i < n; i++)
+		memcpy(before[i], rte_pktmbuf_mtod(burst.pkts[i], void *),
+			rte_pktmbuf_data_len(burst.pkts[i]));
+	esp_in_prepare(&burst, &env.tally);
+	crypto_env_run(&env, &burst);
+
+	ck_assert_uint_eq(burst.n, n);
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(burst.pkts[i]);
+		bool is_same = memcmp(before[i], rte_pktmbuf_mtod(burst.pkts[i], void *), p->icv_offset) == 0;
+
+		ck_assert_int_eq((p->flags & PKT_ICV_BAD) != 0, i % 2 == 0);
+		ck_assert_int_eq(is_same, i % 2 == 0);
+	}
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+	sa_pair_destroy(&pair);
+	crypto_env_end(&env);
+}
+END_TEST
+
 START_TEST(an_empty_session_pool_is_an_error_and_sessions_come_back)
 {
 	const struct alg *alg = alg_find("aes128gcm16");
@@ -533,6 +613,8 @@ int main(void)
 	tcase_add_test(tcase, the_path_is_by_algorithm_and_device_unless_a_way_is_demanded);
 	tcase_add_test(tcase, ipsec_mb_knows_every_algorithm_and_no_queue);
 	tcase_add_loop_test(tcase, a_changed_bit_of_any_icv_byte_is_seen_in_that_packet_alone, 0, N_SETUPS);
+	tcase_add_test(tcase, a_burst_of_any_size_is_finished_at_once_and_in_order);
+	tcase_add_loop_test(tcase, what_the_icv_does_not_prove_is_not_decrypted, 0, 3);
 	tcase_add_test(tcase, an_algorithm_that_no_device_knows_makes_no_session);
 	tcase_add_test(tcase, an_empty_session_pool_is_an_error_and_sessions_come_back);
 	tcase_add_test(tcase, packets_in_flight_come_back_by_polling);
