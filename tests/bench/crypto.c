@@ -47,7 +47,6 @@ struct crypto_bench {
 	char yaml_path[256];
 	struct way ways[WAYS_MAX];
 	unsigned n_ways;
-	uint16_t icv_offset;
 	uint16_t length; /* from the ESP header to the ICV's end */
 	uint32_t n_samples;
 	uint8_t *samples; /* of sample_bytes() each */
@@ -166,14 +165,16 @@ static void way_run(struct way *way, struct burst *burst, const struct sa_tally 
 		crypto_poll(way->worker, burst);
 }
 
-/* Put the sample into the mbuf, as it comes from esp_out_prepare or esp_in_prepare. */
+/*
+ * Put the sample into the mbuf, as it comes from esp_out_prepare or esp_in_prepare, which have read the SA.
+ */
 static void sample_load(const struct crypto_bench *bench, struct rte_mbuf *m, uint32_t index, struct sa *sa)
 {
 	struct pkt *p = pkt_of(m);
 
 	rte_pktmbuf_reset(m);
 	memcpy(rte_pktmbuf_append(m, bench->length), sample_at(bench, index)->bytes, bench->length);
-	*p = (struct pkt){.icv_offset = bench->icv_offset, .sa = sa, .seq = index};
+	*p = (struct pkt){.icv_offset = bench->length - sa->icv_bytes, .sa = sa, .seq = index};
 }
 
 /* A packet that its peer encrypted, by the first way; it is checked by each. */
@@ -203,8 +204,7 @@ static void shape_init(struct crypto_bench *bench)
 	uint16_t text = RTE_ALIGN_MUL_CEIL(
 		(uint16_t)(bench->options->packet_bytes + ESP_TRAILER_BYTES), alg->align_bytes);
 
-	bench->icv_offset = ESP_HEADER_BYTES + alg->iv_bytes + text;
-	bench->length = bench->icv_offset + alg->icv_bytes;
+	bench->length = ESP_HEADER_BYTES + alg->iv_bytes + text + alg->icv_bytes;
 }
 
 static int samples_create(struct crypto_bench *bench, struct err *err)
@@ -212,7 +212,7 @@ static int samples_create(struct crypto_bench *bench, struct err *err)
 	struct rte_mbuf *m = rte_pktmbuf_alloc(bench->pool);
 	int ret = 0;
 
-	bench->n_samples = frames_count(bench->options->n_sas);
+	bench->n_samples = RTE_MAX(FRAMES_MIN, bench->options->n_sas);
 	bench->samples = xcalloc(bench->n_samples, sample_bytes(bench));
 	for (uint32_t i = 0; ret == 0 && i < bench->n_samples; i++) {
 		sample_at(bench, i)->sa = i * SPREAD % bench->options->n_sas;
