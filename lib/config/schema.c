@@ -65,7 +65,7 @@ static const struct schema_key workers_keys[] = {
 		.doc = "CPU numbers; one polling thread is pinned to each."},
 	{"crypto", .type = &read_driver, .shape = SHAPE_LIST, ITEMS(struct workers_conf, crypto, n_crypto),
 		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "ipsec_mb, aesni_mb",
-		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is AES-GCM without cryptodev, for `auto` and `sync`."},
+		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm; it encrypts in the call, so `async` passes it over."},
 	{"crypto_mode", .type = &read_choice, FIELD(struct workers_conf, crypto_mode), .choices = crypto_modes,
 		.fallback = "auto",
 		.doc = "`sync` encrypts on the worker in the call, `async` enqueues and collects later; `auto` takes the faster for each algorithm."},

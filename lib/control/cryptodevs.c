@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "control/eal.h"
-#include "ipsec/gcm.h"
+#include "ipsec/mb.h"
 
 /* The name of IPsec-MB without cryptodev. */
 #define DIRECT "ipsec_mb"
@@ -106,7 +106,7 @@ static void cryptodev_close(struct crypto_device *device)
 
 static int direct_open(struct crypto_device *device, struct err *err)
 {
-	int ret = gcm_manager_create(&device->manager, err);
+	int ret = mb_manager_create((int)rte_socket_id(), &device->manager, err);
 
 	if (ret != 0)
 		return err_prefix(err, ret, "workers.crypto: " DIRECT);
@@ -243,7 +243,7 @@ void cryptodevs_close(struct crypto *crypto)
 		struct crypto_device *device = &crypto->devices[--crypto->n_devices];
 
 		if (device->manager)
-			gcm_manager_destroy(device->manager);
+			mb_manager_destroy(device->manager);
 		else
 			cryptodev_close(device);
 		*device = (struct crypto_device){0};

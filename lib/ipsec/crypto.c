@@ -3,8 +3,8 @@
 
 #include "ipsec/crypto.h"
 
+#include "ipsec/crypto_direct.h"
 #include "ipsec/crypto_scratch.h"
-#include "ipsec/gcm.h"
 #include "net/stage.h"
 
 #include <errno.h>
@@ -13,15 +13,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <intel-ipsec-mb.h>
 #include <rte_cryptodev.h>
 #include <rte_malloc.h>
 #include <rte_mempool.h>
 
-#define ESN_HIGH_BYTES 4 /* covered by the HMAC, never sent, RFC 4303 section 2.2.1 */
-#define OPS_CACHE      RTE_MEMPOOL_CACHE_MAX_SIZE
-#define WARM_UP_BYTES  64 /* a multiple of every algorithm's block */
-#define GCM_TAG_BYTES  16
+#define OPS_CACHE     RTE_MEMPOOL_CACHE_MAX_SIZE
+#define KEYS_AHEAD    3
+#define WARM_UP_BYTES 64 /* a multiple of every algorithm's block */
 
 struct batch {
 	uint16_t n;
@@ -48,9 +46,7 @@ struct crypto_worker {
 	struct crypto_session warm_up[CRYPTO_DEVICES_MAX]; /* of the synchronous cryptodevs */
 	struct batch batches[CRYPTO_DEVICES_MAX];
 	struct sync_arrays sync;
-	struct IMB_MGR *manager; /* of the direct path, as are the next two; NULL without it */
-	aes_gcm_enc_dec_t gcm[CRYPTO_GCM_COUNT];
-	struct gcm_context_data gcm_context;
+	struct crypto_direct *direct; /* NULL without IPsec-MB among the devices */
 };
 
 static void sync_arrays_init(struct sync_arrays *sync)
@@ -80,26 +76,13 @@ static int warm_up_session_create(
 	return ret == -ENOTSUP ? 0 : ret;
 }
 
-static int direct_create(struct crypto_worker *worker, struct err *err)
-{
-	int ret = gcm_manager_create(&worker->manager, err);
-
-	if (ret != 0)
-		return ret;
-	worker->gcm[CRYPTO_GCM_128_OUT] = worker->manager->gcm128_enc;
-	worker->gcm[CRYPTO_GCM_128_IN] = worker->manager->gcm128_dec;
-	worker->gcm[CRYPTO_GCM_256_OUT] = worker->manager->gcm256_enc;
-	worker->gcm[CRYPTO_GCM_256_IN] = worker->manager->gcm256_dec;
-	return 0;
-}
-
 /* What the worker needs of one device. */
-static int worker_device_create(struct crypto_worker *worker, unsigned index, struct err *err)
+static int worker_device_create(struct crypto_worker *worker, unsigned index, int socket, struct err *err)
 {
 	const struct crypto_device *device = &worker->crypto->devices[index];
 
 	if (device->manager)
-		return worker->manager ? 0 : direct_create(worker, err);
+		return worker->direct ? 0 : crypto_direct_create(socket, &worker->direct, err);
 	return device->sync ? warm_up_session_create(device, &worker->warm_up[index], err) : 0;
 }
 
@@ -116,7 +99,7 @@ static int worker_parts_create(struct crypto_worker *worker, int socket, struct 
 	if (!worker->ops)
 		return err_set(err, ENOMEM, "no memory for %u crypto operations", n_ops);
 	for (unsigned i = 0; ret == 0 && i < crypto->n_devices; i++)
-		ret = worker_device_create(worker, i, err);
+		ret = worker_device_create(worker, i, socket, err);
 	return ret;
 }
 
@@ -149,9 +132,7 @@ void crypto_worker_destroy(struct crypto_worker *worker)
 		if (worker->warm_up[i].handle)
 			crypto_session_destroy(&worker->warm_up[i]);
 	rte_mempool_free(worker->ops);
-	gcm_manager_destroy(worker->manager);
-	/* The context keeps what the last packet was encrypted with. */
-	explicit_bzero(worker, sizeof(*worker));
+	crypto_direct_destroy(worker->direct);
 	rte_free(worker);
 }
 
@@ -164,76 +145,7 @@ uint32_t crypto_in_flight(const struct crypto_worker *worker)
 	return sum;
 }
 
-/* What both ways share: a packet's regions, its scratch before, and its outcome after. */
-
-/* Bytes of a packet, from the start of its data. */
-struct region {
-	uint16_t offset;
-	uint16_t length;
-};
-
-/*
- * Payload and trailer; for CBC on the way out the IV field too. esp_out_prepare put a unique block there, and
- * the device's own IV is zero, so that the field becomes the block's encryption: an IV nobody can predict
- * (NIST SP 800-38A appendix C), and what follows is chained to it as ever.
- */
-static inline struct region cipher_region_one(const struct sa *sa, const struct pkt *p)
-{
-	bool with_iv = sa->cipher == CIPHER_AES_CBC && !sa->inbound;
-	uint16_t offset = p->esp_offset + ESP_HEADER_BYTES + (with_iv ? 0 : sa->iv_bytes);
-
-	return (struct region){.offset = offset, .length = p->icv_offset - offset};
-}
-
-/* ESP header to trailer, and the high half of the sequence number where the ICV is going to be. */
-static inline struct region auth_region_one(const struct sa *sa, const struct pkt *p)
-{
-	return (struct region){
-		.offset = p->esp_offset,
-		.length = p->icv_offset - p->esp_offset + (sa->esn ? ESN_HIGH_BYTES : 0),
-	};
-}
-
-static inline void aead_scratch_fill_one(struct scratch *scratch, const struct sa *sa, struct rte_mbuf *m)
-{
-	const struct pkt *p = pkt_of(m);
-	const uint8_t *esp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->esp_offset);
-	rte_be32_t high = rte_cpu_to_be_32((uint32_t)(p->seq >> 32));
-
-	memcpy(scratch->iv, &sa->salt, sizeof(sa->salt));
-	memcpy(scratch->iv + sizeof(sa->salt), esp + ESP_HEADER_BYTES, GCM_NONCE_BYTES - sizeof(sa->salt));
-	if (!sa->esn) {
-		memcpy(scratch->aad, esp, GCM_AAD_BYTES);
-		return;
-	}
-	memcpy(scratch->aad, esp, 4);
-	memcpy(scratch->aad + 4, &high, sizeof(high));
-	memcpy(scratch->aad + 8, esp + 4, 4);
-}
-
-static inline void hmac_scratch_fill_one(struct scratch *scratch, const struct sa *sa, struct rte_mbuf *m)
-{
-	const struct pkt *p = pkt_of(m);
-	uint8_t *icv = rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset);
-	rte_be32_t high = rte_cpu_to_be_32((uint32_t)(p->seq >> 32));
-
-	if (sa->inbound) {
-		memcpy(scratch->iv, icv - (p->icv_offset - p->esp_offset) + ESP_HEADER_BYTES, sa->iv_bytes);
-		memcpy(scratch->digest, icv, sa->icv_bytes);
-	} else {
-		memset(scratch->iv, 0, sizeof(scratch->iv));
-	}
-	if (sa->esn)
-		memcpy(icv, &high, sizeof(high));
-}
-
-static inline void scratch_fill_one(struct scratch *scratch, const struct sa *sa, struct rte_mbuf *m)
-{
-	if (sa->aead)
-		aead_scratch_fill_one(scratch, sa, m);
-	else
-		hmac_scratch_fill_one(scratch, sa, m);
-}
+/* What both ways of cryptodev share: a packet's outcome. */
 
 /* `outcome` is what the driver says: 0, or a flag of struct pkt. */
 static inline void packet_finish_one(
@@ -308,50 +220,6 @@ static void sync_run(struct crypto_worker *worker, struct rte_mbuf **pkts, uint1
 	sync_process(sync, &sa->session, sync_offsets(sa), n);
 	for (uint16_t i = 0; i < n; i++)
 		packet_finish_one(pkts[i], sa, &sync->scratch[i], sync_outcome_one(sa, sync->status[i]));
-}
-
-/* The direct path, synchronous too. */
-
-/* In a time that does not depend on where they differ. */
-static inline bool tag_equal(const uint8_t *a, const uint8_t *b)
-{
-	uint64_t left[2], right[2];
-
-	memcpy(left, a, GCM_TAG_BYTES);
-	memcpy(right, b, GCM_TAG_BYTES);
-	return ((left[0] ^ right[0]) | (left[1] ^ right[1])) == 0;
-}
-
-/* IPsec-MB makes the tag in both directions; inbound, comparing it is ours. */
-static inline void direct_finish_one(struct rte_mbuf *m, const struct sa *sa, const uint8_t *tag)
-{
-	struct pkt *p = pkt_of(m);
-	uint8_t *icv = rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset);
-
-	if (!sa->inbound)
-		memcpy(icv, tag, GCM_TAG_BYTES);
-	else if (!tag_equal(icv, tag))
-		p->flags |= PKT_ICV_BAD;
-}
-
-/* n packets of one SA. */
-static void direct_run(struct crypto_worker *worker, struct rte_mbuf **pkts, uint16_t n)
-{
-	const struct sa *sa = pkt_of(pkts[0])->sa;
-	const struct gcm_key_data *key = sa->session.handle;
-	aes_gcm_enc_dec_t crypt = worker->gcm[sa->session.gcm];
-	uint64_t aad_bytes = sa->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES;
-	struct scratch *scratch = &worker->sync.scratch[0];
-
-	for (uint16_t i = 0; i < n; i++) {
-		struct region region = cipher_region_one(sa, pkt_of(pkts[i]));
-		uint8_t *text = rte_pktmbuf_mtod_offset(pkts[i], uint8_t *, region.offset);
-
-		aead_scratch_fill_one(scratch, sa, pkts[i]);
-		crypt(key, &worker->gcm_context, text, text, region.length, scratch->iv, scratch->aad,
-			aad_bytes, scratch->digest, GCM_TAG_BYTES);
-		direct_finish_one(pkts[i], sa, scratch->digest);
-	}
 }
 
 int crypto_worker_warm_up(struct crypto_worker *worker)
@@ -508,11 +376,41 @@ void crypto_poll(struct crypto_worker *worker, struct burst *done)
 	worker->poll_first = (uint16_t)(worker->poll_first + 1) % CRYPTO_DEVICES_MAX;
 }
 
+/*
+ * Send for the keys of packets `from` to `until`, without `until`, as far as there are any. Returns where to
+ * go on. With many SAs each key is far away, and a packet takes about as long as two or three of them need.
+ */
+static inline uint16_t keys_prefetch(
+	const struct crypto_worker *worker, const struct burst *burst, uint16_t from, uint16_t until)
+{
+	until = RTE_MIN(until, burst->n);
+	for (; from < until; from++) {
+		const struct pkt *p = pkt_of(burst->pkts[from]);
+
+		if (p->sa->session.path == CRYPTO_PATH_DIRECT && p->sa != pkt_of(burst->pkts[from - 1])->sa)
+			crypto_direct_prefetch_one(worker->direct, p);
+	}
+	return from;
+}
+
+/*
+ * Packets of one SA, which are finished when this returns, or when crypto_direct_finish does.
+ */
+static inline void run_sync(
+	struct crypto_worker *worker, const struct sa *sa, struct rte_mbuf **pkts, uint16_t n)
+{
+	if (sa->session.path == CRYPTO_PATH_DIRECT)
+		crypto_direct_add(worker->direct, sa, pkts, n);
+	else
+		sync_run(worker, pkts, n);
+}
+
 void crypto_run(struct crypto_worker *worker, struct burst *burst, const struct sa_tally *tally)
 {
 	struct rte_mbuf *async[BURST_MAX];
 	uint16_t n_async = 0;
 	uint16_t kept = 0;
+	uint16_t ahead = 0;
 	STAGE_OPEN(crypto_run, burst->n, tally->drops);
 
 	for (uint16_t start = 0, end; start < burst->n; start = end) {
@@ -528,14 +426,14 @@ void crypto_run(struct crypto_worker *worker, struct burst *burst, const struct 
 			n_async += n;
 			continue;
 		}
-		if (sa->session.path == CRYPTO_PATH_DIRECT)
-			direct_run(worker, run, n);
-		else
-			sync_run(worker, run, n);
+		ahead = keys_prefetch(worker, burst, RTE_MAX(ahead, end), end + KEYS_AHEAD);
+		run_sync(worker, sa, run, n);
 		memmove(&burst->pkts[kept], run, n * sizeof(*run));
 		kept += n;
 	}
 	burst->n = kept;
+	if (worker->direct)
+		crypto_direct_finish(worker->direct);
 	if (n_async > 0)
 		async_run(worker, async, n_async, tally);
 }

@@ -1,7 +1,8 @@
 /*
- * The crypto seam: ESP's transforms over cryptodev, in both of its ways, or AES-GCM by IPsec-MB itself.
+ * The crypto seam: ESP's transforms over cryptodev, in both of its ways, or by IPsec-MB itself.
  *
- * Synchronous: the worker calls the driver, or IPsec-MB, and has the result when the call returns.
+ * Synchronous: the worker calls the driver, or IPsec-MB, and has the result when crypto_run returns. IPsec-MB
+ * gets the packets of all SAs in a burst together (ipsec/crypto_direct.h), a driver those of one.
  * Asynchronous: packets of all SAs in a burst are enqueued together, and crypto_poll brings them back, at
  * once or later. Which way a packet goes is its session's (ipsec/crypto_session.h).
  *
@@ -28,7 +29,7 @@ struct crypto_worker;
  * What one worker needs: operations for its packets in flight, scratch, a manager of IPsec-MB if that is
  * among the devices, and queue pair `queue_pair` of every cryptodev. Control thread; `crypto` must outlive
  * it. It takes one session of each synchronous cryptodev, for the warm-up. Returns 0, -ENOMEM, or what
- * gcm_manager_create returns.
+ * mb_manager_create returns.
  */
 int crypto_worker_create(const struct crypto *crypto, unsigned queue_pair, int socket,
 	struct crypto_worker **worker, struct err *err);

@@ -1,7 +1,7 @@
 #include "ipsec/crypto_session.h"
 
 #include "ipsec/crypto_scratch.h"
-#include "ipsec/gcm.h"
+#include "ipsec/mb.h"
 
 #include <errno.h>
 #include <string.h>
@@ -25,7 +25,8 @@ static void aead_xform_init(struct rte_crypto_sym_xform *xform, const struct cry
 		.aead =
 			{
 				.op = conf->inbound ? RTE_CRYPTO_AEAD_OP_DECRYPT : RTE_CRYPTO_AEAD_OP_ENCRYPT,
-				.algo = RTE_CRYPTO_AEAD_AES_GCM,
+				.algo = alg->cipher == CIPHER_AES_GCM ? RTE_CRYPTO_AEAD_AES_GCM
+								      : RTE_CRYPTO_AEAD_CHACHA20_POLY1305,
 				.key = {.data = conf->key->bytes, .length = alg->cipher_key_bytes},
 				.iv = {.offset = IV_OFFSET, .length = GCM_NONCE_BYTES},
 				.digest_length = alg->icv_bytes,
@@ -133,26 +134,20 @@ static enum crypto_path cryptodev_path(const struct crypto *crypto, const struct
 	return crypto->way == CRYPTO_WAY_SYNC ? CRYPTO_PATH_CALL : CRYPTO_PATH_QUEUE;
 }
 
-static enum crypto_gcm gcm_of(const struct crypto_session_conf *conf)
-{
-	if (conf->alg->cipher_key_bytes == GCM_KEY_BYTES_256)
-		return conf->inbound ? CRYPTO_GCM_256_IN : CRYPTO_GCM_256_OUT;
-	return conf->inbound ? CRYPTO_GCM_128_IN : CRYPTO_GCM_128_OUT;
-}
-
 /* Returns 0, -ENOTSUP, or -ENOMEM. */
 static int direct_session_create(const struct crypto_device *device, const struct crypto_session_conf *conf,
 	struct crypto_session *session)
 {
-	struct gcm_key_data *key;
+	enum mb_transform transform = mb_transform_of(conf->alg);
+	void *key;
 
-	if (!alg_is_aead(conf->alg))
+	if (transform == MB_TRANSFORMS)
 		return -ENOTSUP;
-	key = gcm_key_create(device->manager, conf->key->bytes, conf->alg->cipher_key_bytes);
+	key = mb_key_create(device->manager, conf->alg, conf->key->bytes, conf->inbound);
 	if (!key)
 		return -ENOMEM;
 	*session = (struct crypto_session){
-		.handle = key, .path = CRYPTO_PATH_DIRECT, .gcm = (uint8_t)gcm_of(conf)};
+		.handle = key, .path = CRYPTO_PATH_DIRECT, .transform = (uint8_t)transform};
 	return 0;
 }
 
@@ -236,7 +231,7 @@ static void cryptodev_session_destroy(struct crypto_session *session)
 void crypto_session_destroy(struct crypto_session *session)
 {
 	if (session->path == CRYPTO_PATH_DIRECT)
-		gcm_key_destroy(session->handle);
+		mb_key_destroy(session->transform, session->handle);
 	else
 		cryptodev_session_destroy(session);
 	*session = (struct crypto_session){0};

@@ -2,10 +2,11 @@
  * Crypto devices, and the sessions of SAs on them.
  *
  * control/cryptodevs.c fills struct crypto, and sa_create makes a session: control thread only. A session is
- * of one device and goes one way, chosen when it is made. AEAD goes synchronously by default, since it gains
- * nothing from company; CBC and HMAC go asynchronously, since the driver works on several packets at once.
- * One device is no cryptodev but IPsec-MB itself (ipsec/gcm.h), for AES-GCM alone and synchronous only.
- * Limits: the algorithms of model/alg.h.
+ * of one device and goes one way, chosen when it is made. One device is no cryptodev but IPsec-MB itself
+ * (ipsec/mb.h), for all algorithms and synchronous only: the fastest, and so the default. On a cryptodev AEAD
+ * goes synchronously by default, since it gains nothing from company; CBC and HMAC go asynchronously, since
+ * the driver works on several packets at once. docs/decisions/0002-crypto-ways.md has the figures. Limits:
+ * the algorithms of model/alg.h.
  */
 #ifndef CULVERT_IPSEC_CRYPTO_SESSION_H
 #define CULVERT_IPSEC_CRYPTO_SESSION_H
@@ -48,24 +49,15 @@ struct crypto {
 enum crypto_path {
 	CRYPTO_PATH_QUEUE,  /* cryptodev's queue pair */
 	CRYPTO_PATH_CALL,   /* cryptodev's synchronous call */
-	CRYPTO_PATH_DIRECT, /* a function of IPsec-MB for each packet */
-};
-
-/* The functions of the direct path. */
-enum crypto_gcm {
-	CRYPTO_GCM_128_OUT,
-	CRYPTO_GCM_128_IN,
-	CRYPTO_GCM_256_OUT,
-	CRYPTO_GCM_256_IN,
-	CRYPTO_GCM_COUNT
+	CRYPTO_PATH_DIRECT, /* IPsec-MB on the worker */
 };
 
 struct crypto_session {
-	void *handle;   /* the driver's, or a struct gcm_key_data */
-	uint8_t device; /* cryptodev id */
-	uint8_t queue;  /* index of the device in struct crypto */
-	uint8_t path;   /* enum crypto_path */
-	uint8_t gcm;    /* enum crypto_gcm of the direct path */
+	void *handle;      /* the driver's, or a key of ipsec/mb.h */
+	uint8_t device;    /* cryptodev id */
+	uint8_t queue;     /* index of the device in struct crypto */
+	uint8_t path;      /* enum crypto_path */
+	uint8_t transform; /* enum mb_transform of the direct path */
 };
 
 struct crypto_session_conf {

@@ -25,6 +25,14 @@ static const struct alg algs[] = {
 		.auth_key_bytes = 32,
 		.icv_bytes = 16,
 		.align_bytes = 4},
+	{.name = "chacha20poly1305",
+		.cipher = CIPHER_CHACHA20_POLY1305,
+		.auth = AUTH_NONE,
+		.cipher_key_bytes = 32,
+		.salt_bytes = 4,
+		.iv_bytes = 8,
+		.icv_bytes = 16,
+		.align_bytes = 4},
 };
 
 #define N_ALGS (sizeof(algs) / sizeof(algs[0]))

@@ -2,7 +2,8 @@
  * The ESP algorithms: one table, by strongSwan's keywords, with the lengths of their RFCs.
  *
  * Constant data, for any thread. The configuration checks keys against it, an SA takes its lengths from it,
- * and ipsec/crypto.c maps it to a cryptodev transform. Limits: ESP only; what isn't in the table isn't built.
+ * and ipsec/crypto_session.c maps it to a transform of cryptodev or of IPsec-MB. Limits: ESP only; what isn't
+ * in the table isn't built.
  */
 #ifndef CULVERT_MODEL_ALG_H
 #define CULVERT_MODEL_ALG_H
@@ -12,9 +13,10 @@
 #include <stdint.h>
 
 enum cipher_alg {
-	CIPHER_NULL,    /* RFC 2410 */
-	CIPHER_AES_CBC, /* RFC 3602 */
-	CIPHER_AES_GCM, /* RFC 4106, authenticates too */
+	CIPHER_NULL,              /* RFC 2410 */
+	CIPHER_AES_CBC,           /* RFC 3602 */
+	CIPHER_AES_GCM,           /* RFC 4106, authenticates too */
+	CIPHER_CHACHA20_POLY1305, /* RFC 7634, likewise */
 };
 
 enum auth_alg {

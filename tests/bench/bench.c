@@ -1,6 +1,6 @@
 /*
- * The benchmark program: bench forward|load OPTIONS. tools/bench runs it; docs/performance.md says what the
- * figures mean.
+ * The benchmark program: bench forward|load|crypto OPTIONS. tools/bench runs it; docs/performance.md says
+ * what the figures mean.
  */
 #include "bench/bench.h"
 
@@ -20,6 +20,8 @@
 static const char usage[] =
 	"usage: bench forward --direction out|in --bytes N|imix OPTIONS [--seconds S]\n"
 	"       bench load OPTIONS\n"
+	"       bench crypto --direction out|in --bytes N [--path direct|call|queue|all] OPTIONS [--seconds "
+	"S]\n"
 	"options: [--algorithm NAME] [--sas N] [--policies N] [--cpus N,...] [--hugepages] --directory DIR\n";
 
 static int parse_number(const char *text, double least, double most, double *value, struct err *err)
@@ -62,6 +64,9 @@ static int option_set(struct bench_options *options, int option, const char *tex
 	case 's':
 		ret = parse_number(text, 0.01, 60, &options->seconds, err);
 		break;
+	case 'P':
+		options->path = text;
+		break;
 	case 'c':
 		options->cpus = text;
 		break;
@@ -86,6 +91,7 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 		{"sas", required_argument, NULL, 'n'},
 		{"policies", required_argument, NULL, 'p'},
 		{"seconds", required_argument, NULL, 's'},
+		{"path", required_argument, NULL, 'P'},
 		{"cpus", required_argument, NULL, 'c'},
 		{"hugepages", no_argument, NULL, 'h'},
 		{"directory", required_argument, NULL, 'D'},
@@ -93,8 +99,12 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 	};
 	int option, ret = 0;
 
-	*options = (struct bench_options){
-		.packet_bytes = 64, .n_sas = 1, .seconds = 1, .algorithm = "aes128gcm16", .cpus = "0"};
+	*options = (struct bench_options){.packet_bytes = 64,
+		.n_sas = 1,
+		.seconds = 1,
+		.algorithm = "aes128gcm16",
+		.path = "all",
+		.cpus = "0"};
 	opterr = 0;
 	while (ret == 0 && (option = getopt_long(argc, argv, "", known, NULL)) != -1)
 		ret = option_set(options, option, optarg, err);
@@ -109,14 +119,23 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 	return ret;
 }
 
+static const struct {
+	const char *name;
+	int (*run)(const struct bench_options *options, struct err *err);
+} commands[] = {{"forward", bench_forward}, {"load", bench_load}, {"crypto", bench_crypto}};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
+
 int main(int argc, char **argv)
 {
-	const char *command = argc > 1 ? argv[1] : "";
+	size_t command = 0;
 	struct bench_options options;
 	struct err err;
 	int ret;
 
-	if (strcmp(command, "forward") != 0 && strcmp(command, "load") != 0) {
+	while (command < N_COMMANDS && (argc < 2 || strcmp(commands[command].name, argv[1]) != 0))
+		command++;
+	if (command == N_COMMANDS) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -124,7 +143,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench: %s\n%s", err.text, usage);
 		return 2;
 	}
-	ret = strcmp(command, "forward") == 0 ? bench_forward(&options, &err) : bench_load(&options, &err);
+	ret = commands[command].run(&options, &err);
 	if (ret != 0)
 		fprintf(stderr, "bench: %s\n", err.text);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -19,6 +19,7 @@ struct bench_options {
 	uint32_t n_sas;        /* of a direction */
 	uint32_t n_policies;   /* likewise, and no fewer than SAs */
 	const char *algorithm; /* as the configuration has it */
+	const char *path;      /* crypto: direct, call, queue, or all */
 	const char *cpus;      /* the workers', with commas */
 	double seconds;        /* measured, after the warm-up */
 	const char *directory; /* for frames, configurations and EAL's sockets */
@@ -29,5 +30,11 @@ int bench_forward(const struct bench_options *options, struct err *err);
 
 /* Time from reading a configuration to its published snapshot, and memory for each SA and policy. */
 int bench_load(const struct bench_options *options, struct err *err);
+
+/*
+ * TSC cycles a packet of crypto_run and crypto_poll alone, bursts of 32, by each of the ways in turn: one
+ * object for each.
+ */
+int bench_crypto(const struct bench_options *options, struct err *err);
 
 #endif

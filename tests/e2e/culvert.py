@@ -46,6 +46,7 @@ ALGORITHMS = {
     "aes256-sha256": ("AES-CBC", 32, "SHA2-256-128", 32),
     "aes256-sha512": ("AES-CBC", 32, "SHA2-512-256", 64),
     "null-sha256": ("NULL", 0, "SHA2-256-128", 32),
+    "chacha20poly1305": ("CHACHA20-POLY1305", 36, None, 0),
 }
 
 # More than a burst of frames for other stations: what is behind it is looked at when what is before is done.

@@ -169,14 +169,15 @@ class Signals(unittest.TestCase):
     def test_the_log_says_where_each_algorithm_is_encrypted(self):
         for mode, expected in (("auto", "device=ipsec_mb synchronous=yes"),
                                ("async", "device=crypto_aesni_mb synchronous=no")):
-            site = Site()
-            site.tunnel()
-            site.conf["workers"]["crypto_mode"] = mode
+            for esp in ("aes128gcm16", "aes128-sha256"):
+                site = Site()
+                site.tunnel(esp=esp)
+                site.conf["workers"]["crypto_mode"] = mode
 
-            run = site.run(lan=[udp(A.host[4], B.host[4])])
+                run = site.run(lan=[udp(A.host[4], B.host[4])])
 
-            self.assertEqual(run.stderr.count(f"crypto esp=aes128gcm16 {expected}\n"), 1)
-            self.assertEqual(run.stderr.count("crypto esp="), 1)
+                self.assertEqual(run.stderr.count(f"crypto esp={esp} {expected}\n"), 1)
+                self.assertEqual(run.stderr.count("crypto esp="), 1)
 
     def test_until_idle_ends_it_when_nothing_comes(self):
         site = Site()

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PACKET_MAX 256
+#define PACKET_MAX 320
 #define SPI        0x1001 /* of the SA; the crypto takes the packet's */
 
 static struct crypto_env env;
@@ -241,7 +241,7 @@ static void check_bytes(const struct packet *got, const struct packet *expected,
 			expected->bytes[i], expected->icv_offset);
 }
 
-// ALG-1, ALG-2, ALG-3, ALG-9, ESP-7
+// ALG-1, ALG-2, ALG-3, ALG-6, ALG-9, ESP-7
 START_TEST(a_packet_is_sealed_byte_for_byte)
 {
 	run_begin(_i, false);
@@ -254,7 +254,7 @@ START_TEST(a_packet_is_sealed_byte_for_byte)
 }
 END_TEST
 
-// ALG-1, ALG-2, ALG-3, ALG-9, ESP-7
+// ALG-1, ALG-2, ALG-3, ALG-6, ALG-9, ESP-7
 START_TEST(a_sealed_packet_is_opened_byte_for_byte)
 {
 	run_begin(_i, true);
@@ -357,7 +357,8 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (load(argv[1], "gcm.txt", &packets) != 0 || load(argv[1], "cbc.txt", &packets) != 0 ||
-		load(argv[1], "hmac.txt", &packets) != 0 || load(argv[1], "checksum.txt", &checksums) != 0)
+		load(argv[1], "hmac.txt", &packets) != 0 || load(argv[1], "chacha20.txt", &packets) != 0 ||
+		load(argv[1], "checksum.txt", &checksums) != 0)
 		return EXIT_FAILURE;
 	return eal_run_suite(suite_make());
 }

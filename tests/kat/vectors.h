@@ -14,7 +14,7 @@
 
 #define VECTORS_MAX       64
 #define VECTOR_FIELDS_MAX 10
-#define VECTOR_BYTES_MAX  128
+#define VECTOR_BYTES_MAX  272
 
 struct vector_field {
 	char name[16];

@@ -11,7 +11,7 @@ import re
 import sys
 
 SKIPPED = 77
-IETF = re.compile(r"RFC \d+ section [\d.]+|draft-[a-z0-9-]+-\d\d\b")
+IETF = re.compile(r"RFC \d+ (section|appendix) [\dA-Z.]+|draft-[a-z0-9-]+-\d\d\b")
 
 
 def vectors(path):
@@ -34,6 +34,11 @@ def vectors(path):
 def gcm_agrees(v):
     aad, nonce = v["spi"] + v["seq"], v["salt"] + v["iv"]
     return AESGCM(v["key"]).encrypt(nonce, v["plaintext"], aad) == v["ciphertext"] + v["icv"]
+
+
+def chacha20_agrees(v):
+    aad, nonce = v["spi"] + v["seq"], v["salt"] + v["iv"]
+    return ChaCha20Poly1305(v["key"]).encrypt(nonce, v["plaintext"], aad) == v["ciphertext"] + v["icv"]
 
 
 def cbc_agrees(v):
@@ -61,7 +66,7 @@ def checksum_agrees(v):
             and checksum_of(v["rest"] + v["to"]) == v["updated"])
 
 
-CHECKS = {"gcm": gcm_agrees, "cbc": cbc_agrees, "hmac": hmac_agrees, "checksum": checksum_agrees}
+CHECKS = {"gcm": gcm_agrees, "chacha20": chacha20_agrees, "cbc": cbc_agrees, "hmac": hmac_agrees, "checksum": checksum_agrees}
 
 
 def main():
@@ -81,7 +86,7 @@ def main():
 if __name__ == "__main__":
     try:
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
     except ImportError:
         print("python3-cryptography is not there\n0 passed, 0 failed, 1 skipped")
         sys.exit(SKIPPED)

@@ -3,7 +3,7 @@
 
 #include "support/crypto_env.h"
 
-#include "ipsec/gcm.h"
+#include "ipsec/mb.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static struct crypto_device direct_device(void)
 	struct crypto_device device = {.name = "ipsec_mb", .sync = true};
 	struct err err;
 
-	ck_assert_msg(gcm_manager_create(&device.manager, &err) == 0, "%s", err.text);
+	ck_assert_msg(mb_manager_create(SOCKET_ID_ANY, &device.manager, &err) == 0, "%s", err.text);
 	return device;
 }
 
@@ -101,7 +101,7 @@ void crypto_env_end(struct crypto_env *env)
 	ck_assert_uint_eq(crypto_in_flight(env->worker), 0);
 	crypto_worker_destroy(env->worker);
 	for (unsigned i = 0; i < env->crypto.n_devices; i++)
-		gcm_manager_destroy(env->crypto.devices[i].manager);
+		mb_manager_destroy(env->crypto.devices[i].manager);
 }
 
 void crypto_env_run(struct crypto_env *env, struct burst *burst)

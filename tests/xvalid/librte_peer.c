@@ -29,7 +29,8 @@ static struct rte_crypto_sym_xform aead_xform(
 		.aead =
 			{
 				.op = inbound ? RTE_CRYPTO_AEAD_OP_DECRYPT : RTE_CRYPTO_AEAD_OP_ENCRYPT,
-				.algo = RTE_CRYPTO_AEAD_AES_GCM,
+				.algo = alg->cipher == CIPHER_AES_GCM ? RTE_CRYPTO_AEAD_AES_GCM
+								      : RTE_CRYPTO_AEAD_CHACHA20_POLY1305,
 				.key = {.data = key->bytes, .length = alg->cipher_key_bytes},
 				.iv = {.offset = IV_OFFSET, .length = 12},
 				.digest_length = alg->icv_bytes,

@@ -53,7 +53,7 @@ def run_all(mode, **options):
 
 
 class Agreement:
-    """TUN-1, ESP-1, ALG-1, ALG-2, ALG-3, ALG-9."""
+    """TUN-1, ESP-1, ALG-1, ALG-2, ALG-3, ALG-6, ALG-9."""
 
     mode = None
     options = {}

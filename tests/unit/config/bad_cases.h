@@ -324,11 +324,11 @@ static const struct bad_case sas_cases[] = {
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm, key: " KEY_A "}\n",
-	 "6:71: sas.x.esp: expects one of aes128gcm16, aes256gcm16, aes128-sha256, aes256-sha256, aes256-sha512, null-sha256, not 'aes128gcm' (did you mean 'aes128gcm16'?)\n"},
+	 "6:71: sas.x.esp: expects one of aes128gcm16, aes256gcm16, aes128-sha256, aes256-sha256, aes256-sha512, null-sha256, chacha20poly1305, not 'aes128gcm' (did you mean 'aes128gcm16'?)\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: 3des, key: " KEY_A "}\n",
-	 "6:71: sas.x.esp: expects one of aes128gcm16, aes256gcm16, aes128-sha256, aes256-sha256, aes256-sha512, null-sha256, not '3des'\n"},
+	 "6:71: sas.x.esp: expects one of aes128gcm16, aes256gcm16, aes128-sha256, aes256-sha256, aes256-sha512, null-sha256, chacha20poly1305, not '3des'\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: 0x11111111111111111111111111111111}\n",

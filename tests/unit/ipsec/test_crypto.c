@@ -2,7 +2,7 @@
 
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
-#include "ipsec/gcm.h"
+#include "ipsec/mb.h"
 #include "net/parse.h"
 #include "support/eal.h"
 #include "support/packet.h"
@@ -89,7 +89,7 @@ static void check_round_trips(const struct sa_spec *spec)
 	sa_pair_destroy(&pair);
 }
 
-// ESP-1, TUN-1, ALG-1, ALG-2, ALG-3, ALG-9
+// ESP-1, TUN-1, ALG-1, ALG-2, ALG-3, ALG-6, ALG-9
 START_TEST(what_goes_into_a_tunnel_comes_out_of_it)
 {
 	const struct alg *alg;
@@ -178,6 +178,14 @@ static const struct {
 		"450000540000400040324e42c0000201c633640100001001000000074500002400000000401166c50a0100010a02"
 		"0001"
 		"000000000010dfb90001020304050607010202048f1b19220884a0cc0df305320a1bb986"},
+	{"chacha20poly1305", false,
+		"4500005c0000400040324e3ac0000201c63364010000100100000007112233445566778f86401b6c7c5eae5d57bd"
+		"c6ec"
+		"ba0cf7f231a23126f53a9f1c538397b49cad111c10a9f5d84ed8f1f973ebc7552d63d602b811e872433def62"},
+	{"chacha20poly1305", true,
+		"4500005c0000400040324e3ac0000201c63364010000100100000007112233455566778fa6e5815fadddcd96cadf"
+		"7575"
+		"3082a5acb0592ff8b47f77919bedcbcf9a5d4270b7e0cb2eefae3cb7d7e28309f2f812c69a852ab3859c776b"},
 };
 
 START_TEST(packets_are_those_of_another_implementation)
@@ -202,7 +210,7 @@ START_TEST(packets_are_those_of_another_implementation)
 }
 END_TEST
 
-#define N_MIXED 12
+#define N_MIXED 14 /* of each algorithm, with and without ESN */
 
 static struct sa_pair *pair_of_out(struct sa_pair *pairs, const struct sa *out)
 {
@@ -228,9 +236,12 @@ START_TEST(packets_of_many_sas_share_a_burst)
 {
 	struct sa_pair pairs[N_MIXED];
 	bool seen[BURST_MAX] = {false};
+	int last[N_MIXED];
 	BURST(burst);
 
 	begin(_i);
+	for (int i = 0; i < N_MIXED; i++)
+		last[i] = -1;
 	for (uint32_t i = 0; i < N_MIXED; i++)
 		pairs[i] = sa_pair_create(&env, &(struct sa_spec){.alg = alg_at(i / 2)->name,
 							.esn = i % 2,
@@ -257,6 +268,11 @@ START_TEST(packets_of_many_sas_share_a_burst)
 		ck_assert_ptr_eq(p->sa, pairs[p->source_port % N_MIXED].in);
 		ck_assert(!seen[p->source_port]);
 		seen[p->source_port] = true;
+		/* Those of one SA in their order; without a queue, all. */
+		ck_assert_int_lt(last[p->source_port % N_MIXED], p->source_port);
+		last[p->source_port % N_MIXED] = p->source_port;
+		if (pairs[0].in->session.path == CRYPTO_PATH_DIRECT)
+			ck_assert_uint_eq(p->source_port, i);
 		ck_assert_uint_eq(
 			packet_l4_checksum(rte_pktmbuf_mtod(burst.pkts[i], uint8_t *), p->l4, p->ip_len, 17),
 			0);
@@ -279,15 +295,17 @@ START_TEST(the_path_is_by_algorithm_and_device_unless_a_way_is_demanded)
 	} cases[] = {
 		{CRYPTO_WAY_BEST, "ipsec_mb", "aes128gcm16", CRYPTO_PATH_DIRECT, 0},
 		{CRYPTO_WAY_BEST, "ipsec_mb", "aes256gcm16", CRYPTO_PATH_DIRECT, 0},
-		{CRYPTO_WAY_BEST, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_QUEUE, 1},
-		{CRYPTO_WAY_BEST, "ipsec_mb", "null-sha256", CRYPTO_PATH_QUEUE, 1},
+		{CRYPTO_WAY_BEST, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_DIRECT, 0},
+		{CRYPTO_WAY_BEST, "ipsec_mb", "null-sha256", CRYPTO_PATH_DIRECT, 0},
+		{CRYPTO_WAY_BEST, "ipsec_mb", "chacha20poly1305", CRYPTO_PATH_DIRECT, 0},
 		{CRYPTO_WAY_SYNC, "ipsec_mb", "aes128gcm16", CRYPTO_PATH_DIRECT, 0},
-		{CRYPTO_WAY_SYNC, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_CALL, 1},
+		{CRYPTO_WAY_SYNC, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_DIRECT, 0},
 		/* It has no queue. */
 		{CRYPTO_WAY_ASYNC, "ipsec_mb", "aes128gcm16", CRYPTO_PATH_QUEUE, 1},
 		{CRYPTO_WAY_ASYNC, "ipsec_mb", "aes128-sha256", CRYPTO_PATH_QUEUE, 1},
 		{CRYPTO_WAY_BEST, "aesni_gcm", "aes128gcm16", CRYPTO_PATH_CALL, 0},
 		{CRYPTO_WAY_BEST, "aesni_gcm", "aes128-sha256", CRYPTO_PATH_QUEUE, 1},
+		{CRYPTO_WAY_BEST, "aesni_gcm", "chacha20poly1305", CRYPTO_PATH_CALL, 1},
 		{CRYPTO_WAY_SYNC, "aesni_gcm", "aes128gcm16", CRYPTO_PATH_CALL, 0},
 		{CRYPTO_WAY_SYNC, "aesni_gcm", "aes128-sha256", CRYPTO_PATH_CALL, 1},
 		{CRYPTO_WAY_ASYNC, "aesni_gcm", "aes128gcm16", CRYPTO_PATH_QUEUE, 0},
@@ -326,25 +344,29 @@ START_TEST(an_algorithm_that_no_device_knows_makes_no_session)
 }
 END_TEST
 
-START_TEST(ipsec_mb_alone_knows_aes_gcm_alone_and_no_queue)
+START_TEST(ipsec_mb_knows_every_algorithm_and_no_queue)
 {
-	struct secret key = sa_pair_key(alg_find("aes128-sha256"));
-	struct crypto_session_conf conf = {.alg = alg_find("aes128-sha256"), .key = &key};
 	struct crypto crypto = {.n_devices = 1, .devices = {crypto_env_device("ipsec_mb")}};
-	struct crypto_session session;
-	struct err err;
+	const struct alg *alg;
 
-	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), -ENOTSUP);
-	ck_assert_str_eq(err.text, "no crypto device knows aes128-sha256");
-	conf.alg = alg_find("aes128gcm16");
-	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), 0);
-	ck_assert_uint_eq((uintptr_t)session.handle % 64, 0);
-	crypto_session_destroy(&session);
-	ck_assert_ptr_null(session.handle);
-	crypto.way = CRYPTO_WAY_ASYNC;
-	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), -ENOTSUP);
-	ck_assert_str_eq(err.text, "no crypto device knows aes128gcm16 asynchronously");
-	gcm_manager_destroy(crypto.devices[0].manager);
+	for (size_t a = 0; (alg = alg_at(a)) != NULL; a++) {
+		struct secret key = sa_pair_key(alg);
+		struct crypto_session_conf conf = {.alg = alg, .key = &key};
+		struct crypto_session session;
+		char expected[80];
+		struct err err;
+
+		crypto.way = CRYPTO_WAY_BEST;
+		ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), 0);
+		ck_assert_uint_eq((uintptr_t)session.handle % 64, 0);
+		crypto_session_destroy(&session);
+		ck_assert_ptr_null(session.handle);
+		crypto.way = CRYPTO_WAY_ASYNC;
+		ck_assert_int_eq(crypto_session_create(&crypto, &conf, &session, &err), -ENOTSUP);
+		snprintf(expected, sizeof(expected), "no crypto device knows %s asynchronously", alg->name);
+		ck_assert_str_eq(err.text, expected);
+	}
+	mb_manager_destroy(crypto.devices[0].manager);
 }
 END_TEST
 
@@ -385,6 +407,78 @@ START_TEST(a_changed_bit_of_any_icv_byte_is_seen_in_that_packet_alone)
 		rte_pktmbuf_free_bulk(burst.pkts, burst.n);
 		sa_pair_destroy(&pair);
 	}
+	crypto_env_end(&env);
+}
+END_TEST
+
+/* n packets of one SA through the tunnel: each comes out, in its place, as long as it was. */
+static void check_burst_of(struct sa_pair *pair, uint16_t n)
+{
+	BURST(burst);
+
+	for (uint16_t i = 0; i < n; i++)
+		burst_add_one(
+			&burst, packet_mbuf(&(struct packet_spec){.payload_bytes = 3 * i, .source_port = i}));
+	sa_pair_encrypt(&env, pair->out, &burst);
+	sa_pair_transfer(pair->in, &burst);
+	sa_pair_decrypt(&env, &burst);
+
+	ck_assert_uint_eq(burst.n, n);
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(burst.pkts[i]);
+
+		ck_assert_uint_eq(p->source_port, i);
+		ck_assert_uint_eq(p->ip_len - p->l4, 8 + 3 * i);
+	}
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+}
+
+/* IPsec-MB hashes a few packets by other functions than many. */
+START_TEST(a_burst_of_any_size_is_finished_at_once_and_in_order)
+{
+	const struct alg *alg;
+
+	crypto_env_begin(&env, CRYPTO_WAY_SYNC);
+	for (size_t a = 0; (alg = alg_at(a)) != NULL; a++) {
+		struct sa_pair pair = sa_pair_create(&env, &(struct sa_spec){.alg = alg->name});
+
+		for (uint16_t n = 1; n <= BURST_MAX; n++)
+			check_burst_of(&pair, n);
+		sa_pair_destroy(&pair);
+	}
+	ck_assert_uint_eq(env.drops.total, 0);
+	crypto_env_end(&env);
+}
+END_TEST
+
+// SAL-6: on the direct path, where it is ours to decide.
+START_TEST(what_the_icv_does_not_prove_is_not_decrypted)
+{
+	static const char *const algs[] = {"aes128-sha256", "aes256-sha256", "aes256-sha512"};
+	BURST(burst);
+
+	crypto_env_begin(&env, CRYPTO_WAY_SYNC);
+	struct sa_pair pair = sa_pair_create(&env, &(struct sa_spec){.alg = algs[_i]});
+	uint16_t n = icvs_change(&pair, &burst);
+	uint8_t before[BURST_MAX][256]; /* small packets */
+
+	sa_pair_transfer(pair.in, &burst);
+	for (uint16_t i = 0; i < n; i++)
+		memcpy(before[i], rte_pktmbuf_mtod(burst.pkts[i], void *),
+			rte_pktmbuf_data_len(burst.pkts[i]));
+	esp_in_prepare(&burst, &env.tally);
+	crypto_env_run(&env, &burst);
+
+	ck_assert_uint_eq(burst.n, n);
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(burst.pkts[i]);
+		bool is_same = memcmp(before[i], rte_pktmbuf_mtod(burst.pkts[i], void *), p->icv_offset) == 0;
+
+		ck_assert_int_eq((p->flags & PKT_ICV_BAD) != 0, i % 2 == 0);
+		ck_assert_int_eq(is_same, i % 2 == 0);
+	}
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+	sa_pair_destroy(&pair);
 	crypto_env_end(&env);
 }
 END_TEST
@@ -517,8 +611,10 @@ int main(void)
 	tcase_add_loop_test(tcase, packets_are_those_of_another_implementation, 0, N_SETUPS);
 	tcase_add_loop_test(tcase, packets_of_many_sas_share_a_burst, 0, N_SETUPS);
 	tcase_add_test(tcase, the_path_is_by_algorithm_and_device_unless_a_way_is_demanded);
-	tcase_add_test(tcase, ipsec_mb_alone_knows_aes_gcm_alone_and_no_queue);
+	tcase_add_test(tcase, ipsec_mb_knows_every_algorithm_and_no_queue);
 	tcase_add_loop_test(tcase, a_changed_bit_of_any_icv_byte_is_seen_in_that_packet_alone, 0, N_SETUPS);
+	tcase_add_test(tcase, a_burst_of_any_size_is_finished_at_once_and_in_order);
+	tcase_add_loop_test(tcase, what_the_icv_does_not_prove_is_not_decrypted, 0, 3);
 	tcase_add_test(tcase, an_algorithm_that_no_device_knows_makes_no_session);
 	tcase_add_test(tcase, an_empty_session_pool_is_an_error_and_sessions_come_back);
 	tcase_add_test(tcase, packets_in_flight_come_back_by_polling);

@@ -10,7 +10,7 @@ START_TEST(each_keyword_finds_its_own_row)
 
 	for (; (alg = alg_at(n)); n++)
 		ck_assert_ptr_eq(alg_find(alg->name), alg);
-	ck_assert_uint_eq(n, 6);
+	ck_assert_uint_eq(n, 7);
 }
 END_TEST
 
@@ -40,6 +40,8 @@ static const struct {
 	{"aes256-sha512", CIPHER_AES_CBC, AUTH_HMAC_SHA2_512, 32 + 64, 0, 16, 32, 16},
 	/* RFC 2410 */
 	{"null-sha256", CIPHER_NULL, AUTH_HMAC_SHA2_256, 32, 0, 0, 16, 4},
+	/* RFC 7634 section 2 */
+	{"chacha20poly1305", CIPHER_CHACHA20_POLY1305, AUTH_NONE, 32 + 4, 4, 8, 16, 4},
 };
 
 START_TEST(lengths_are_those_of_the_rfcs)
@@ -57,12 +59,13 @@ START_TEST(lengths_are_those_of_the_rfcs)
 }
 END_TEST
 
-START_TEST(only_gcm_encrypts_and_authenticates_at_once)
+START_TEST(gcm_and_chacha20_encrypt_and_authenticate_at_once)
 {
 	const struct alg *alg;
 
 	for (size_t i = 0; (alg = alg_at(i)); i++)
-		ck_assert_int_eq(alg_is_aead(alg), alg->cipher == CIPHER_AES_GCM);
+		ck_assert_int_eq(alg_is_aead(alg),
+			alg->cipher == CIPHER_AES_GCM || alg->cipher == CIPHER_CHACHA20_POLY1305);
 }
 END_TEST
 
@@ -77,7 +80,7 @@ int main(void)
 	tcase_add_test(cases, each_keyword_finds_its_own_row);
 	tcase_add_test(cases, a_keyword_is_matched_whole_and_in_lower_case);
 	tcase_add_loop_test(cases, lengths_are_those_of_the_rfcs, 0, sizeof(rfc_rows) / sizeof(rfc_rows[0]));
-	tcase_add_test(cases, only_gcm_encrypts_and_authenticates_at_once);
+	tcase_add_test(cases, gcm_and_chacha20_encrypt_and_authenticate_at_once);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
