@@ -29,6 +29,9 @@
 		}                                                                                            \
 	}
 
+/* A port's place in the configuration: the protected side's, and the other. */
+enum site_port { SITE_PORT_LAN, SITE_PORT_WAN };
+
 /* What the gateway has SAs and policies for. */
 enum site_directions { SITE_OUT = 1, SITE_IN = 2, SITE_BOTH = SITE_OUT | SITE_IN };
 
