@@ -1,5 +1,5 @@
 /*
- * The benchmark program: bench forward|load OPTIONS. tools/bench runs it; docs/performance.md says
+ * The benchmark program: bench forward|latency|load OPTIONS. tools/bench runs it; docs/performance.md says
  * what the figures mean.
  */
 #include "bench/bench.h"
@@ -20,6 +20,7 @@
 
 static const char usage[] =
 	"usage: bench forward --direction out|in --bytes N|imix OPTIONS [--flood forged|replayed|unknown]\n"
+	"       bench latency --direction out|in --bytes N|imix OPTIONS\n"
 	"       bench load OPTIONS\n"
 	"options: [--algorithm NAME] [--sas N] [--policies N] [--cpus N,...] [--seconds S] [--hugepages]\n"
 	"         --directory DIR\n";
@@ -27,7 +28,7 @@ static const char usage[] =
 static const struct {
 	const char *name;
 	int (*run)(const struct bench_options *options, struct err *err);
-} commands[] = {{"forward", bench_forward}, {"load", bench_load}};
+} commands[] = {{"forward", bench_forward}, {"latency", bench_latency}, {"load", bench_load}};
 
 static int parse_number(const char *text, double least, double most, double *value, struct err *err)
 {

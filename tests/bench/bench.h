@@ -29,6 +29,9 @@ struct bench_options {
 /* TSC cycles a packet of a worker that is never idle; in a flood, a packet that it drops. */
 int bench_forward(const struct bench_options *options, struct err *err);
 
+/* The time that the gateway adds to a packet, at several loads, and what becomes of too much load. */
+int bench_latency(const struct bench_options *options, struct err *err);
+
 /* Time from reading a configuration to its published snapshot, and memory for each SA and policy. */
 int bench_load(const struct bench_options *options, struct err *err);
 

@@ -263,3 +263,41 @@ int frames_write(const struct frames *frames, const struct gateway *gateway, con
 	rte_mempool_free(pool);
 	return ret;
 }
+
+static int frames_read_all(FILE *in, struct frame_list *list)
+{
+	struct pcap_header header;
+	struct pcap_record record;
+
+	if (fread(&header, sizeof(header), 1, in) != 1 || header.magic != PCAP_MAGIC)
+		return -EIO;
+	while (fread(&record, sizeof(record), 1, in) == 1) {
+		struct frame *frame = array_append(&list->frames, &list->n);
+
+		if (record.kept_bytes > PCAP_SNAP_BYTES)
+			return -EIO;
+		frame->n_bytes = (uint16_t)record.kept_bytes;
+		frame->bytes = xcalloc(1, frame->n_bytes);
+		if (fread(frame->bytes, 1, frame->n_bytes, in) != frame->n_bytes)
+			return -EIO;
+	}
+	return list->n > 0 ? 0 : -EIO;
+}
+
+int frames_read(const char *path, struct frame_list *list, struct err *err)
+{
+	FILE *in = fopen(path, "r");
+	int ret = in ? frames_read_all(in, list) : -EIO;
+
+	if (in)
+		fclose(in);
+	return ret == 0 ? 0 : err_set(err, -ret, "%s holds no frames that can be read", path);
+}
+
+void frames_free(struct frame_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->frames[i].bytes);
+	free(list->frames);
+	*list = (struct frame_list){0};
+}

@@ -12,6 +12,7 @@
 #include "model/gateway.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -52,6 +53,17 @@ struct frames {
 	uint32_t *sas; /* out: the SA of each frame */
 };
 
+/* One frame, and all of a file. */
+struct frame {
+	uint8_t *bytes;
+	uint16_t n_bytes;
+};
+
+struct frame_list {
+	struct frame *frames;
+	size_t n;
+};
+
 /* How many frames there are for that many policies. */
 uint32_t frames_count(uint32_t n_policies);
 
@@ -68,5 +80,10 @@ static inline bool frames_share_sas(uint32_t n_sas, uint32_t n_queues)
  */
 int frames_write(const struct frames *frames, const struct gateway *gateway, const struct crypto *crypto,
 	struct err *err);
+
+/* Read what frames_write has written. Returns 0 or -EIO; frames_free in any case. */
+int frames_read(const char *path, struct frame_list *list, struct err *err);
+/* Leaves an empty list. */
+void frames_free(struct frame_list *list);
 
 #endif

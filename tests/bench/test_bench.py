@@ -15,6 +15,8 @@ BENCH = os.environ.get("BENCH", "")
 CPUS = sorted(os.sched_getaffinity(0), reverse=True)
 SECONDS = "0.05"
 TIMEOUT_SECONDS = 60
+OVERLOAD_ATTEMPTS = 3
+CPU_SHARE_ENOUGH = 0.9  # of the generator, to be faster than the worker
 
 
 class Bench(unittest.TestCase):
@@ -94,6 +96,40 @@ class Flood(Bench):
                           ("--direction", "in", "--flood", "none")):
             with self.subTest(arguments):
                 self.assertEqual(self.start("forward", *arguments).returncode, 2)
+
+
+class Latency(Bench):
+    def check(self, result):
+        self.assertEqual([load["load"] for load in result["loads"]], [10, 50, 90, 150])
+        for load in result["loads"]:
+            self.assertGreater(load["offered"], 0)
+            self.assertGreater(load["median_us"], 0)
+            self.assertLessEqual(load["median_us"], load["p99_us"])
+            self.assertLessEqual(load["p99_us"], load["p999_us"])
+            self.assertLessEqual(load["p999_us"], load["max_us"])
+            # What came in a loop left in it.
+            self.assertEqual(load["stayed"], 0)
+
+    def test_both_directions(self):
+        if len(CPUS) < 2:
+            self.skipTest("the generator needs a CPU of its own")
+        for direction in ("out", "in"):
+            with self.subTest(direction):
+                self.check(self.measure("latency", "--direction", direction))
+
+    def test_too_much_load_overflows_the_queue_and_nothing_else(self):
+        """The program ends with an error where what the queue took was not sent, or a buffer is gone."""
+        for _ in range(OVERLOAD_ATTEMPTS):
+            overload = self.measure("latency", "--direction", "in")["loads"][-1]
+            if overload["missed"] > 0:
+                break
+        if overload["missed"] == 0 and overload["generator_share"] < CPU_SHARE_ENOUGH:
+            self.skipTest("others have the CPUs, and the generator can't overload the worker")
+        self.assertGreater(overload["missed"], 0)
+        self.assertLess(overload["missed"], overload["offered"])
+
+    def test_of_one_worker_only(self):
+        self.assertNotEqual(self.start("latency", "--direction", "out", workers=2).returncode, 0)
 
 
 if __name__ == "__main__":
