@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from figures import MEANING, MOST, Scenario
+from figures import MEANING, Scenario, taints
 from machine import PEERS, Failure, Machine, Witness
 from scenarios import ALGORITHMS, FLOOD, FORWARD, IMIX, LATENCY, LOAD, NoSuchScenario, chosen, specs
 
@@ -150,11 +150,9 @@ def machine_check(wanted):
         sys.exit("tools/bench: there is one CPU, and a worker needs one beside the main thread's")
     witness = Witness()
     time.sleep(QUIET_CHECK_SECONDS)
-    for name, value in witness.shares().items():
-        limit, meaning = MOST[name]
-        if value > limit:
-            print(f"NOTE: others are at work here: {meaning.format(value)}; figures that they have a part in will be "
-                  f"marked with {MARK}", file=sys.stderr)
+    for name, value in taints(witness.shares()).items():
+        print(f"NOTE: others are at work here: {MEANING[name].format(value)}; figures that they have a part in will "
+              f"be marked with {MARK}", file=sys.stderr)
 
 
 def options_parse():
@@ -166,7 +164,7 @@ def options_parse():
     parser.add_argument("--list", action="store_true", help="print the table of scenarios")
     parser.add_argument("--quick", action="store_true", help="few scenarios, fewer and shorter repetitions")
     parser.add_argument("--json", action="store_true", help="one JSON object a scenario, a line each")
-    parser.add_argument("--repetitions", type=int, metavar="N", help="default 5; 3 with --quick")
+    parser.add_argument("--repetitions", type=int, metavar="N", help="default 7; 5 with --compare, 3 with --quick")
     parser.add_argument("--compare", metavar="REV", help="measure that commit too, in turn with this checkout")
     return parser.parse_args()
 
@@ -199,7 +197,7 @@ def main():
     except NoSuchScenario as pattern:
         sys.exit(f"tools/bench: no scenario is called {pattern}; tools/bench --list names them")
     machine_check(wanted)
-    repetitions = options.repetitions or (3 if options.quick else 5)
+    repetitions = options.repetitions or (3 if options.quick else 5 if options.other_build else 7)
     with tempfile.TemporaryDirectory(prefix="culvert-bench.") as directory:
         results = measure_all([Scenario(s) for s in wanted], Machine(options, directory), repetitions)
     if options.json:

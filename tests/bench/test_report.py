@@ -46,7 +46,7 @@ class FakeMachine:
         share, cycles = cycles if isinstance(cycles, tuple) else (self.shares["cpu_share"], cycles)
         run = {"cycles": cycles, "mpps": spec.workers * 1000 / cycles, "rewind_cycles": 0, "frames": 1024}
         if spec.kind == "latency":
-            load = {"load": 10, "stayed": 0, "offered": 200, "missed": 3, "offered_mpps": 1, "mpps": 1, "median_us": 1,
+            load = {"load": 10, "stayed": 0, "offered": 200, "missed": 1, "offered_mpps": 1, "mpps": 1, "median_us": 1,
                     "p99_us": 2, "p999_us": 3, "max_us": 4, "cpu_share": share, "generator_share": 1.0}
             run["loads"] = [load]
         return run | self.shares | {"cpu_share": share}
@@ -176,6 +176,12 @@ class Taints(unittest.TestCase):
         scenario, machine = measured("latency-gcm-out-64", (0.7, 200))
         self.assertEqual(scenario.result(machine)["taints"], {"cpu_share": 0.7})
 
+    def test_what_overload_misses_is_no_taint(self):
+        def run(load):
+            return {"loads": [{"load": load, "offered": 100, "missed": 30, "cpu_share": 1}]}
+        self.assertEqual(taints(figures.shares_of(run(150))), {})
+        self.assertEqual(taints(figures.shares_of(run(90))), {"missed": 0.3})
+
     def test_no_hugepages_taint_all(self):
         scenario, machine = measured("gcm-out-64-1sa", 200, hugepages=False)
         result = scenario.result(machine)
@@ -282,7 +288,7 @@ class Results(unittest.TestCase):
             report.print_results(results)
         for result in results:
             self.assertIn(result["scenario"], output.getvalue())
-        self.assertIn("1.50%", output.getvalue())  # missed
+        self.assertIn("0.50%", output.getvalue())  # missed
         self.assertNotIn("!", output.getvalue())
 
 
