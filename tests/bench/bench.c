@@ -1,6 +1,6 @@
 /*
- * The benchmark program: bench forward|load|crypto OPTIONS. tools/bench runs it; docs/performance.md says
- * what the figures mean.
+ * The benchmark program: bench forward|latency|load|crypto OPTIONS. tools/bench runs it; docs/performance.md
+ * says what the figures mean.
  */
 #include "bench/bench.h"
 
@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/frames.h"
+#include <rte_common.h>
+
 #include "bench/site.h"
 
 /* UDP in IPv4, and a tunnel packet in 1500 bytes. */
@@ -18,11 +19,18 @@
 #define PACKET_BYTES_MAX 1438
 
 static const char usage[] =
-	"usage: bench forward --direction out|in --bytes N|imix OPTIONS [--seconds S]\n"
+	"usage: bench forward --direction out|in --bytes N|imix OPTIONS [--flood forged|replayed|unknown]\n"
+	"       bench latency --direction out|in --bytes N|imix OPTIONS\n"
 	"       bench load OPTIONS\n"
-	"       bench crypto --direction out|in --bytes N [--path direct|call|queue|all] OPTIONS [--seconds "
-	"S]\n"
-	"options: [--algorithm NAME] [--sas N] [--policies N] [--cpus N,...] [--hugepages] --directory DIR\n";
+	"       bench crypto --direction out|in --bytes N [--path direct|call|queue|all] OPTIONS\n"
+	"options: [--algorithm NAME] [--sas N] [--policies N] [--cpus N,...] [--seconds S] [--hugepages]\n"
+	"         --directory DIR\n";
+
+static const struct {
+	const char *name;
+	int (*run)(const struct bench_options *options, struct err *err);
+} commands[] = {{"forward", bench_forward}, {"latency", bench_latency}, {"load", bench_load},
+	{"crypto", bench_crypto}};
 
 static int parse_number(const char *text, double least, double most, double *value, struct err *err)
 {
@@ -32,6 +40,19 @@ static int parse_number(const char *text, double least, double most, double *val
 	if (end == text || *end != '\0' || *value < least || *value > most)
 		return err_set(err, EINVAL, "'%s' is not a number from %g to %g", text, least, most);
 	return 0;
+}
+
+static int parse_flood(const char *text, enum frames_fault *fault, struct err *err)
+{
+	static const char *const names[] = {
+		[FRAMES_FORGED] = "forged", [FRAMES_REPLAYED] = "replayed", [FRAMES_UNKNOWN] = "unknown"};
+
+	for (unsigned i = FRAMES_FORGED; i < RTE_DIM(names); i++)
+		if (strcmp(names[i], text) == 0) {
+			*fault = i;
+			return 0;
+		}
+	return err_set(err, EINVAL, "--flood is forged, replayed or unknown");
 }
 
 static int option_set(struct bench_options *options, int option, const char *text, struct err *err)
@@ -53,6 +74,8 @@ static int option_set(struct bench_options *options, int option, const char *tex
 	case 'a':
 		options->algorithm = text;
 		break;
+	case 'f':
+		return parse_flood(text, &options->flood, err);
 	case 'n':
 		ret = parse_number(text, 1, SITE_SAS_MAX, &value, err);
 		options->n_sas = (uint32_t)value;
@@ -88,6 +111,7 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 		{"direction", required_argument, NULL, 'd'},
 		{"bytes", required_argument, NULL, 'b'},
 		{"algorithm", required_argument, NULL, 'a'},
+		{"flood", required_argument, NULL, 'f'},
 		{"sas", required_argument, NULL, 'n'},
 		{"policies", required_argument, NULL, 'p'},
 		{"seconds", required_argument, NULL, 's'},
@@ -114,28 +138,24 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 		options->n_policies = options->n_sas;
 	if (ret == 0 && options->n_policies < options->n_sas)
 		ret = err_set(err, EINVAL, "each SA needs a policy");
+	if (ret == 0 && options->flood != FRAMES_GOOD && (!options->inbound || options->n_sas > 1))
+		ret = err_set(err, EINVAL, "a flood comes in, for one SA");
 	if (ret == 0 && !options->directory)
 		ret = err_set(err, EINVAL, "--directory is needed");
 	return ret;
 }
 
-static const struct {
-	const char *name;
-	int (*run)(const struct bench_options *options, struct err *err);
-} commands[] = {{"forward", bench_forward}, {"load", bench_load}, {"crypto", bench_crypto}};
-
-#define N_COMMANDS (sizeof(commands) / sizeof(*commands))
-
 int main(int argc, char **argv)
 {
-	size_t command = 0;
+	const char *command = argc > 1 ? argv[1] : "";
 	struct bench_options options;
 	struct err err;
+	size_t i = 0;
 	int ret;
 
-	while (command < N_COMMANDS && (argc < 2 || strcmp(commands[command].name, argv[1]) != 0))
-		command++;
-	if (command == N_COMMANDS) {
+	while (i < RTE_DIM(commands) && strcmp(command, commands[i].name) != 0)
+		i++;
+	if (i == RTE_DIM(commands)) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -143,7 +163,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench: %s\n%s", err.text, usage);
 		return 2;
 	}
-	ret = commands[command].run(&options, &err);
+	ret = commands[i].run(&options, &err);
 	if (ret != 0)
 		fprintf(stderr, "bench: %s\n", err.text);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

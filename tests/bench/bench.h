@@ -8,6 +8,7 @@
 #define CULVERT_TESTS_BENCH_BENCH_H
 
 #include "base/err.h"
+#include "bench/frames.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,18 +16,22 @@
 struct bench_options {
 	bool inbound;
 	bool hugepages;
-	uint16_t packet_bytes; /* inner IP packet; or FRAMES_IMIX */
-	uint32_t n_sas;        /* of a direction */
-	uint32_t n_policies;   /* likewise, and no fewer than SAs */
-	const char *algorithm; /* as the configuration has it */
-	const char *path;      /* crypto: direct, call, queue, or all */
-	const char *cpus;      /* the workers', with commas */
-	double seconds;        /* measured, after the warm-up */
-	const char *directory; /* for frames, configurations and EAL's sockets */
+	uint16_t packet_bytes;   /* inner IP packet; or FRAMES_IMIX */
+	enum frames_fault flood; /* inbound, one SA: what is wrong with all packets */
+	uint32_t n_sas;          /* of a direction */
+	uint32_t n_policies;     /* likewise, and no fewer than SAs */
+	const char *algorithm;   /* as the configuration has it */
+	const char *path;        /* crypto: direct, call, queue, or all */
+	const char *cpus;        /* the workers', with commas */
+	double seconds;          /* measured, after the warm-up */
+	const char *directory;   /* for frames, configurations and EAL's sockets */
 };
 
-/* TSC cycles a packet of a worker that is never idle. */
+/* TSC cycles a packet of a worker that is never idle; in a flood, a packet that it drops. */
 int bench_forward(const struct bench_options *options, struct err *err);
+
+/* The time that the gateway adds to a packet, at several loads, and what becomes of too much load. */
+int bench_latency(const struct bench_options *options, struct err *err);
 
 /* Time from reading a configuration to its published snapshot, and memory for each SA and policy. */
 int bench_load(const struct bench_options *options, struct err *err);

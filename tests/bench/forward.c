@@ -2,15 +2,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
-#include <rte_launch.h>
 
 #include "base/array.h"
 #include "base/clock.h"
@@ -18,6 +15,8 @@
 #include "bench/frames.h"
 #include "bench/rewind.h"
 #include "bench/site.h"
+#include "bench/threads.h"
+#include "model/sa_conf.h"
 
 #define WARM_UP_US 300000
 
@@ -29,11 +28,6 @@
 /* Buffers beside those that the source keeps. */
 #define PACKETS_SPARE 8191
 
-struct thread {
-	struct worker *worker;
-	clockid_t clock;
-};
-
 /* A measurement: the gateway, and for each of its workers a queue of the source. */
 struct forward {
 	const struct bench_options *options;
@@ -44,41 +38,32 @@ struct forward {
 	char frames_paths[SITE_QUEUES_MAX][256];
 	uint32_t *frame_sas[SITE_QUEUES_MAX]; /* the SA of each frame */
 	struct rewind rewinds[SITE_QUEUES_MAX];
-	struct thread threads[SITE_QUEUES_MAX];
+	struct rewind_meeting meeting; /* of workers that share inbound SAs */
+	struct threads threads;
 };
 
-/* What is read of the running workers at one moment; but for the first two, sums of all. */
+/* What is read of the workers at one moment; but for the first three, sums of all. */
 struct sample {
 	uint64_t tsc;
 	uint64_t wall_ns;
-	uint64_t cpu_ns;
-	uint64_t packets; /* sent */
+	uint64_t cpu_ns[SITE_QUEUES_MAX];
+	uint64_t received;
+	uint64_t sent;
 	uint64_t drops;
 	uint64_t loops;
 	uint64_t busy_loops;
 	uint64_t rewind_tsc;
-	uint64_t stages[STAGE_COUNT];
+	uint64_t stages_tsc[STAGE_COUNT];
 };
 
-static int thread_main(void *arg)
+static bool shares_inbound_sas(const struct forward *f)
 {
-	struct thread *thread = arg;
-
-	pthread_getcpuclockid(pthread_self(), &thread->clock);
-	return worker_run(thread->worker);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * CLOCK_NS_PER_S + (uint64_t)t.tv_nsec;
+	return f->options->inbound && frames_share_sas(f->options->n_sas, f->n_workers);
 }
 
 #ifdef CULVERT_STAGE_CYCLES
 
-/* Cycles of each stage for a packet that was sent. The stages that the clock is not in are what is missing.
+/* Cycles of each stage for a packet that was received. What is missing to `cycles` lies between the stages.
  */
 static void stages_print(const struct sample *a, const struct sample *b)
 {
@@ -91,10 +76,10 @@ static void stages_print(const struct sample *a, const struct sample *b)
 
 	printf(", \"stage_cycles\": {");
 	for (unsigned i = 0; i < STAGE_COUNT; i++) {
-		if (b->stages[i] == a->stages[i])
+		if (b->stages_tsc[i] == a->stages_tsc[i])
 			continue;
 		printf("%s\"%s\": %.2f", separator, names[i],
-			(double)(b->stages[i] - a->stages[i]) / (double)(b->packets - a->packets));
+			(double)(b->stages_tsc[i] - a->stages_tsc[i]) / (double)(b->received - a->received));
 		separator = ", ";
 	}
 	putchar('}');
@@ -103,7 +88,7 @@ static void stages_print(const struct sample *a, const struct sample *b)
 static void stages_sample(struct sample *sample, const volatile struct worker *w)
 {
 	for (unsigned i = 0; i < STAGE_COUNT; i++)
-		sample->stages[i] += w->drops.stages[i].tsc;
+		sample->stages_tsc[i] += w->drops.stages[i].tsc;
 }
 
 #else
@@ -123,32 +108,42 @@ static struct sample sample_take(const struct forward *f)
 	struct sample sample = {.tsc = rte_rdtsc(), .wall_ns = clock_now_ns()};
 
 	for (unsigned i = 0; i < f->n_workers; i++) {
-		const volatile struct worker *w = f->threads[i].worker;
+		const struct thread *thread = &f->threads.threads[i];
+		const volatile struct worker *w = thread->worker;
 		const volatile struct rewind *rewind = &f->rewinds[i];
 
-		sample.cpu_ns += clock_ns(f->threads[i].clock);
+		sample.cpu_ns[i] = threads_clock_ns(thread->clock);
 		sample.drops += w->drops.total;
 		sample.loops += w->counters.loops;
 		sample.busy_loops += w->counters.busy_loops;
 		sample.rewind_tsc += rewind->tsc;
 		stages_sample(&sample, w);
-		for (unsigned j = 0; j < w->tx.n_ports; j++)
-			sample.packets += w->tx.ports[j].packets;
+		for (unsigned j = 0; j < w->tx.n_ports; j++) {
+			sample.received += w->counters.rx_packets[j];
+			sample.sent += w->tx.ports[j].packets;
+		}
 	}
 	return sample;
 }
 
-static int result_print(
-	const struct forward *f, const struct sample *a, const struct sample *b, struct err *err)
+/* Of the worker that had its CPU least. */
+static double cpu_share(const struct forward *f, const struct sample *a, const struct sample *b)
+{
+	double share = 1;
+
+	for (unsigned i = 0; i < f->n_workers; i++)
+		share = RTE_MIN(
+			share, (double)(b->cpu_ns[i] - a->cpu_ns[i]) / (double)(b->wall_ns - a->wall_ns));
+	return share;
+}
+
+static void result_print(const struct forward *f, const struct sample *a, const struct sample *b)
 {
 	const struct bench_options *options = f->options;
-	double packets = (double)(b->packets - a->packets);
+	/* Where all is well, they are sent too; in a flood, dropped. */
+	double packets = (double)(b->received - a->received);
 	double wall_ns = (double)(b->wall_ns - a->wall_ns);
 
-	if (b->packets == a->packets || b->drops > 0)
-		return err_set(err, EIO,
-			"%.0f packets were sent and %" PRIu64 " dropped: nothing can be said of speed",
-			packets, b->drops);
 	printf("{\"direction\": \"%s\", \"packet_bytes\": %u, \"sas\": %u, \"policies\": %u, "
 	       "\"workers\": %u, \"frames\": %u, ",
 		options->inbound ? "in" : "out",
@@ -158,71 +153,89 @@ static int result_print(
 	       "\"cpu_share\": %.4f",
 		(double)(b->tsc - a->tsc) * f->n_workers / packets,
 		(double)(b->rewind_tsc - a->rewind_tsc) / packets, packets * 1e3 / wall_ns,
-		(double)(b->busy_loops - a->busy_loops) / (double)(b->loops - a->loops),
-		(double)(b->cpu_ns - a->cpu_ns) / wall_ns / f->n_workers);
+		(double)(b->busy_loops - a->busy_loops) / (double)(b->loops - a->loops), cpu_share(f, a, b));
 	stages_print(a, b);
 	puts("}");
-	return 0;
+}
+
+static uint64_t drops_of(const struct forward *f, enum drop_reason reason)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < f->n_workers; i++)
+		for (unsigned port = 0; port <= PKT_PORTS_MAX; port++)
+			n += f->threads.threads[i].worker->drops.count[port][reason];
+	return n;
+}
+
+/*
+ * Whether every packet of the whole run, of which `end` was read after the workers had stopped, became what
+ * it should. Else the cycles are those of something that nobody asked for.
+ */
+static int outcome_check(const struct forward *f, const struct sample *end, struct err *err)
+{
+	static const enum drop_reason reasons[] = {
+		[FRAMES_FORGED] = DROP_in_icv,
+		[FRAMES_REPLAYED] = DROP_in_replay,
+		[FRAMES_UNKNOWN] = DROP_in_no_sa,
+	};
+	enum frames_fault flood = f->options->flood;
+	uint64_t n_to_send = flood == FRAMES_GOOD ? end->received : 0;
+	uint64_t n_to_drop;
+
+	if (flood == FRAMES_REPLAYED)
+		n_to_send = f->n_frames; /* the first round */
+	n_to_drop = end->received - n_to_send;
+	if (end->received > 0 && end->sent == n_to_send && end->drops == n_to_drop &&
+		(flood == FRAMES_GOOD || drops_of(f, reasons[flood]) == n_to_drop))
+		return 0;
+	return err_set(err, EIO,
+		"of %" PRIu64 " packets %" PRIu64 " were sent, not %" PRIu64
+		", or some dropped for a reason that "
+		"is not the flood's: nothing can be said of speed",
+		end->received, end->sent, n_to_send);
 }
 
 /* No packet may have been received. */
 static int rewinds_begin(struct forward *f)
 {
 	const struct control *control = &f->gateway.control;
+	uint16_t ethdev = control->ports.ports[SITE_PORT_WAN].ethdev;
 	int ret = 0;
 
-	for (unsigned i = 0; ret == 0 && f->options->inbound && i < f->n_workers; i++)
-		ret = rewind_init(&f->rewinds[i], control, control->ports.ports[1].ethdev, (uint16_t)i,
-			f->frame_sas[i], f->n_frames);
-	return ret;
-}
-
-static int threads_begin(struct forward *f)
-{
-	int ret = 0;
-
-	for (unsigned i = 0; ret == 0 && i < f->n_workers; i++) {
-		struct thread *thread = &f->threads[i];
-
-		thread->worker = f->gateway.control.workers[i];
-		ret = rte_eal_remote_launch(thread_main, thread, thread->worker->lcore);
-	}
-	return ret;
-}
-
-static int threads_end(struct forward *f)
-{
-	int ret = 0;
-
-	for (unsigned i = 0; i < f->n_workers; i++)
-		if (f->threads[i].worker)
-			atomic_store(&f->threads[i].worker->stop, true);
-	for (unsigned i = 0; i < f->n_workers; i++) {
-		int failed = f->threads[i].worker ? rte_eal_wait_lcore(f->threads[i].worker->lcore) : 0;
-
-		ret = ret != 0 ? ret : failed;
-	}
+	if (!f->options->inbound || f->options->flood != FRAMES_GOOD)
+		return 0;
+	for (unsigned i = 0; ret == 0 && i < f->n_workers; i++)
+		ret = shares_inbound_sas(f) ? rewind_init_shared(&f->rewinds[i], &f->meeting, control, ethdev,
+						      (uint16_t)i, f->n_frames)
+					    : rewind_init(&f->rewinds[i], control, ethdev, (uint16_t)i,
+						      f->frame_sas[i], f->n_frames);
 	return ret;
 }
 
 static int measure(struct forward *f, struct err *err)
 {
-	struct sample before = {0}, after = {0};
+	struct sample before = {0}, after = {0}, end = {0};
 	int ret = rewinds_begin(f), failed;
 
 	if (ret == 0)
-		ret = threads_begin(f);
+		ret = threads_begin(&f->threads, &f->gateway.control);
 	if (ret == 0) {
 		usleep(WARM_UP_US);
 		before = sample_take(f);
 		usleep((useconds_t)(f->options->seconds * 1e6));
 		after = sample_take(f);
 	}
-	failed = threads_end(f);
-	if (ret != 0 || failed != 0)
-		return err_set(err, EIO, "the workers do not start, or failed: %s",
-			strerror(-(ret != 0 ? ret : failed)));
-	return result_print(f, &before, &after, err);
+	rewind_meeting_close(&f->meeting);
+	failed = threads_end(&f->threads);
+	ret = ret != 0 ? ret : failed;
+	if (ret != 0)
+		return err_set(err, EIO, "the workers do not start, or failed: %s", strerror(-ret));
+	end = sample_take(f);
+	ret = outcome_check(f, &end, err);
+	if (ret == 0)
+		result_print(f, &before, &after);
+	return ret;
 }
 
 static unsigned cpus_count(const char *cpus)
@@ -236,6 +249,14 @@ static unsigned cpus_count(const char *cpus)
 	return n;
 }
 
+/* Workers that share an SA need one that holds a round; see rewind.h. */
+static uint32_t window_pkts(const struct forward *f)
+{
+	if (shares_inbound_sas(f))
+		return f->n_frames * f->n_workers;
+	return f->options->n_sas < MANY_SAS ? WINDOW_PKTS : WINDOW_MANY_PKTS;
+}
+
 static int forward_init(struct forward *f, const struct bench_options *options, struct err *err)
 {
 	*f = (struct forward){
@@ -245,9 +266,13 @@ static int forward_init(struct forward *f, const struct bench_options *options, 
 	};
 	if (f->n_workers > SITE_QUEUES_MAX)
 		return err_set(err, EINVAL, "more than %d workers", SITE_QUEUES_MAX);
-	if (options->inbound &&
+	if (!frames_share_sas(options->n_sas, f->n_workers) &&
 		(options->n_sas % f->n_workers != 0 || options->n_policies % f->n_workers != 0))
-		return err_set(err, EINVAL, "inbound, each worker needs as many SAs as the others");
+		return err_set(err, EINVAL, "each worker needs as many SAs and policies as the others");
+	if (shares_inbound_sas(f) && window_pkts(f) > SA_REPLAY_WINDOW_MAX)
+		return err_set(err, EINVAL,
+			"workers that share an inbound SA need fewer policies: no replay "
+			"window holds a round of the frames for so many");
 	snprintf(f->yaml_path, sizeof(f->yaml_path), "%s/forward.yaml", options->directory);
 	for (unsigned i = 0; i < f->n_workers; i++) {
 		snprintf(f->frames_paths[i], sizeof(f->frames_paths[i]), "%s/frames%u.pcap",
@@ -276,7 +301,7 @@ static int configuration_write(const struct forward *f, struct err *err)
 		.algorithm = options->algorithm,
 		.n_sas = options->n_sas,
 		.n_policies = options->n_policies,
-		.replay_window_pkts = options->n_sas < MANY_SAS ? WINDOW_PKTS : WINDOW_MANY_PKTS,
+		.replay_window_pkts = window_pkts(f),
 		.packets = f->n_frames > FRAMES_MIN ? f->n_frames * f->n_workers + PACKETS_SPARE : 0,
 	};
 
@@ -297,6 +322,7 @@ static int frames_make(const struct forward *f, struct err *err)
 			.n_sas = options->n_sas,
 			.n_policies = options->n_policies,
 			.inbound = options->inbound,
+			.fault = options->flood,
 			.queue = i,
 			.n_queues = f->n_workers,
 			.sas = f->frame_sas[i],

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_esp.h>
 #include <rte_ether.h>
 #include <rte_mempool.h>
 #include <rte_random.h>
@@ -22,6 +23,9 @@
 #define PCAP_LINK_ETHER   1
 #define FRAME_SEED        1 /* each run has the same addresses */
 #define FRAME_SECOND_ADDR 1 /* the first and the last of a network are left out */
+
+#define SPI_UNKNOWN_FIRST UINT32_C(0x80000000) /* above those of site.c */
+#define FORGED_BIT        0x01
 
 struct pcap_header {
 	uint32_t magic;
@@ -111,7 +115,7 @@ static uint32_t random_policy(const struct frames *frames)
 {
 	uint32_t n_own = frames->n_policies / frames->n_queues;
 
-	if (!frames->inbound)
+	if (frames_share_sas(frames->n_sas, frames->n_queues))
 		return (uint32_t)rte_rand_max(frames->n_policies);
 	return (uint32_t)rte_rand_max(n_own) * frames->n_queues + frames->queue;
 }
@@ -142,8 +146,11 @@ static void inner_append(struct rte_mbuf *m, const struct frames *frames, uint16
 		(struct pkt){.family = IP_V4, .protocol = IPPROTO_UDP, .l4 = sizeof(*ip), .ip_len = bytes};
 }
 
-/* Put the packet into its tunnel, as the peer does. False if that fails, and the packet is gone. */
-static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t sa)
+/*
+ * Put the packet into its tunnel, as the peer does; with the number `seq`, or the SA's next for 0. False if
+ * that fails, and the packet is gone.
+ */
+static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t sa, uint32_t seq)
 {
 	struct burst burst = {.n = 1, .pkts = {m}};
 
@@ -152,12 +159,31 @@ static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t sa)
 		rte_pktmbuf_free(m);
 		return false;
 	}
+	if (seq != 0)
+		atomic_store(&pkt_of(m)->sa->seq.next, seq);
 	esp_out_prepare(&burst, &peers->tally);
 	crypto_run(peers->worker, &burst, &peers->tally);
 	while (burst.n == 0 && crypto_in_flight(peers->worker) > 0)
 		crypto_poll(peers->worker, &burst);
 	esp_out_finish(&burst, &peers->tally);
 	return burst.n == 1;
+}
+
+static void esp_spoil(struct rte_mbuf *m, enum frames_fault fault)
+{
+	struct rte_esp_hdr *esp = rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->esp_offset);
+
+	if (fault == FRAMES_FORGED)
+		*rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len - 1) ^= FORGED_BIT;
+	if (fault == FRAMES_UNKNOWN)
+		esp->spi = rte_cpu_to_be_32(SPI_UNKNOWN_FIRST | (uint32_t)rte_rand());
+}
+
+/* The number of frame i of a queue among the frames of all queues; 0: the SA's next. */
+static uint32_t shared_seq(const struct frames *frames, uint32_t i)
+{
+	return frames_share_sas(frames->n_sas, frames->n_queues) ? i * frames->n_queues + frames->queue + 1
+								 : 0;
 }
 
 static int frame_write(FILE *out, struct rte_mbuf *m)
@@ -173,6 +199,25 @@ static int frame_write(FILE *out, struct rte_mbuf *m)
 	return ferror(out) ? -EIO : 0;
 }
 
+/* Frame i; NULL if it can't be made. */
+static struct rte_mbuf *frame_make(
+	const struct frames *frames, struct peers *peers, struct rte_mempool *pool, uint32_t i)
+{
+	uint32_t policy = random_policy(frames);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+	if (!m)
+		return NULL;
+	frames->sas[i] = policy % frames->n_sas;
+	inner_append(m, frames, inner_bytes(frames, i), policy);
+	if (!frames->inbound)
+		return m;
+	if (!tunnel_enter(peers, m, frames->sas[i], shared_seq(frames, i)))
+		return NULL;
+	esp_spoil(m, frames->fault);
+	return m;
+}
+
 static int frames_write_all(
 	FILE *out, const struct frames *frames, struct peers *peers, struct rte_mempool *pool)
 {
@@ -186,14 +231,9 @@ static int frames_write_all(
 	rte_srand(FRAME_SEED + frames->queue);
 	fwrite(&header, sizeof(header), 1, out);
 	for (uint32_t i = 0; ret == 0 && i < frames_count(frames->n_policies); i++) {
-		uint32_t policy = random_policy(frames);
-		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		struct rte_mbuf *m = frame_make(frames, peers, pool, i);
 
 		if (!m)
-			return -ENOMEM;
-		frames->sas[i] = policy % frames->n_sas;
-		inner_append(m, frames, inner_bytes(frames, i), policy);
-		if (frames->inbound && !tunnel_enter(peers, m, frames->sas[i]))
 			return -EIO;
 		ret = frame_write(out, m);
 		rte_pktmbuf_free(m);
@@ -222,4 +262,42 @@ int frames_write(const struct frames *frames, const struct gateway *gateway, con
 	peers_fini(&peers);
 	rte_mempool_free(pool);
 	return ret;
+}
+
+static int frames_read_all(FILE *in, struct frame_list *list)
+{
+	struct pcap_header header;
+	struct pcap_record record;
+
+	if (fread(&header, sizeof(header), 1, in) != 1 || header.magic != PCAP_MAGIC)
+		return -EIO;
+	while (fread(&record, sizeof(record), 1, in) == 1) {
+		struct frame *frame = array_append(&list->frames, &list->n);
+
+		if (record.kept_bytes > PCAP_SNAP_BYTES)
+			return -EIO;
+		frame->n_bytes = (uint16_t)record.kept_bytes;
+		frame->bytes = xcalloc(1, frame->n_bytes);
+		if (fread(frame->bytes, 1, frame->n_bytes, in) != frame->n_bytes)
+			return -EIO;
+	}
+	return list->n > 0 ? 0 : -EIO;
+}
+
+int frames_read(const char *path, struct frame_list *list, struct err *err)
+{
+	FILE *in = fopen(path, "r");
+	int ret = in ? frames_read_all(in, list) : -EIO;
+
+	if (in)
+		fclose(in);
+	return ret == 0 ? 0 : err_set(err, -ret, "%s holds no frames that can be read", path);
+}
+
+void frames_free(struct frame_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->frames[i].bytes);
+	free(list->frames);
+	*list = (struct frame_list){0};
 }

@@ -12,6 +12,7 @@
 #include "model/gateway.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -27,26 +28,62 @@
 #define FRAMES_IMIX      0
 #define FRAMES_IMIX_MEAN 344
 
+/* What is wrong with inbound frames. */
+enum frames_fault {
+	FRAMES_GOOD,
+	FRAMES_FORGED,   /* a bit of the ICV; the number is fresh, so that only the crypto can tell */
+	FRAMES_REPLAYED, /* nothing, but their windows are not put back after the first round */
+	FRAMES_UNKNOWN,  /* the SPI: a random one that no SA has */
+};
+
 struct frames {
 	const char *path;     /* the file is made anew */
 	uint16_t inner_bytes; /* of the IP packet inside the tunnel, 28 at least; or FRAMES_IMIX */
 	uint32_t n_sas;
 	uint32_t n_policies;
 	bool inbound;
-	/* Inbound, an SA is of one queue, as a NIC's RSS has it: policy i belongs to queue i % n_queues. */
+	enum frames_fault fault;
+	/*
+	 * Policy i belongs to queue i % n_queues, so that an SA is of one queue, as a NIC's RSS has it
+	 * inbound. Where there are fewer SAs than queues, all queues have all of them: inbound, the numbers
+	 * of an SA then go round the queues packet by packet.
+	 */
 	uint32_t queue;
 	uint32_t n_queues;
 	uint32_t *sas; /* out: the SA of each frame */
 };
 
+/* One frame, and all of a file. */
+struct frame {
+	uint8_t *bytes;
+	uint16_t n_bytes;
+};
+
+struct frame_list {
+	struct frame *frames;
+	size_t n;
+};
+
 /* How many frames there are for that many policies. */
 uint32_t frames_count(uint32_t n_policies);
 
+/* Whether the queues have SAs in common. */
+static inline bool frames_share_sas(uint32_t n_sas, uint32_t n_queues)
+{
+	return n_sas < n_queues;
+}
+
 /*
  * Write the frames, each to a random policy of its queue. Those of an inbound SA have sequence numbers
- * counting up from 1. `gateway` is the one under measurement, and its keys are used. Returns 0 or -errno.
+ * counting up from 1, or where the queues share it, from the queue's own plus 1, in steps of n_queues.
+ * `gateway` is the one under measurement, and its keys are used. Returns 0 or -errno.
  */
 int frames_write(const struct frames *frames, const struct gateway *gateway, const struct crypto *crypto,
 	struct err *err);
+
+/* Read what frames_write has written. Returns 0 or -EIO; frames_free in any case. */
+int frames_read(const char *path, struct frame_list *list, struct err *err);
+/* Leaves an empty list. */
+void frames_free(struct frame_list *list);
 
 #endif

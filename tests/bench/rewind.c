@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
+#include <rte_pause.h>
 
 #include "base/array.h"
 #include "ipsec/sa.h"
@@ -47,6 +48,42 @@ static uint16_t rewind_burst(uint16_t port __rte_unused, uint16_t queue __rte_un
 		rewind->next = 0;
 		points_pass(rewind, rewind->frame);
 	}
+	return n;
+}
+
+/* The last to arrive puts the windows back; what it has written, the others see when they go on. */
+static void meeting_attend(struct rewind_meeting *meeting, const struct rewind *rewind)
+{
+	unsigned round = atomic_load(&meeting->rounds);
+
+	if (atomic_fetch_add(&meeting->arrived, 1) + 1 == meeting->n_workers) {
+		for (size_t i = 0; i < rewind->n_points; i++)
+			memcpy(rewind->points[i].window, rewind->fresh, rewind->bytes);
+		atomic_store(&meeting->arrived, 0);
+		atomic_store(&meeting->rounds, round + 1);
+	}
+	while (atomic_load(&meeting->rounds) == round && !atomic_load(&meeting->closed))
+		rte_pause();
+}
+
+/* All frames of the round have gone their way before this burst is asked for. */
+static uint16_t rewind_burst_shared(uint16_t port __rte_unused, uint16_t queue __rte_unused,
+	struct rte_mbuf **pkts, uint16_t n, uint16_t max __rte_unused, void *arg)
+{
+	struct rewind *rewind = arg;
+
+	if (rewind->frame == rewind->n_frames) {
+		uint64_t start = rte_rdtsc();
+
+		meeting_attend(rewind->meeting, rewind);
+		rewind->frame = 0;
+		rewind->tsc += rte_rdtsc() - start;
+	}
+	if (atomic_load_explicit(&rewind->meeting->closed, memory_order_relaxed)) {
+		rte_pktmbuf_free_bulk(pkts, n);
+		return 0;
+	}
+	rewind->frame += n;
 	return n;
 }
 
@@ -98,22 +135,44 @@ static void points_make(struct rewind *rewind, const struct control *control, co
 	free(spans);
 }
 
-int rewind_init(struct rewind *rewind, const struct control *control, uint16_t ethdev, uint16_t queue,
-	const uint32_t *sas, uint32_t n_frames)
+/* Remember a fresh window, and run the callback from the queue's first burst on. */
+static int rewind_begin(struct rewind *rewind, uint16_t ethdev, uint16_t queue, rte_rx_callback_fn callback)
 {
-	*rewind = (struct rewind){.n_frames = n_frames};
-	points_make(rewind, control, sas);
 	if (rte_malloc_validate(rewind->points[0].window, &rewind->bytes) != 0) {
 		rewind_fini(rewind);
 		return -EINVAL;
 	}
 	rewind->fresh = xcalloc(1, rewind->bytes);
 	memcpy(rewind->fresh, rewind->points[0].window, rewind->bytes);
-	if (!rte_eth_add_rx_callback(ethdev, queue, rewind_burst, rewind)) {
+	if (!rte_eth_add_rx_callback(ethdev, queue, callback, rewind)) {
 		rewind_fini(rewind);
 		return -ENOTSUP;
 	}
 	return 0;
+}
+
+int rewind_init(struct rewind *rewind, const struct control *control, uint16_t ethdev, uint16_t queue,
+	const uint32_t *sas, uint32_t n_frames)
+{
+	*rewind = (struct rewind){.n_frames = n_frames};
+	points_make(rewind, control, sas);
+	return rewind_begin(rewind, ethdev, queue, rewind_burst);
+}
+
+int rewind_init_shared(struct rewind *rewind, struct rewind_meeting *meeting, const struct control *control,
+	uint16_t ethdev, uint16_t queue, uint32_t n_frames)
+{
+	*rewind = (struct rewind){.meeting = meeting, .n_frames = n_frames};
+	rewind->points = xcalloc(control->n_sas, sizeof(rewind->points[0]));
+	for (size_t i = 0; i < control->n_sas; i++)
+		point_add(rewind, 0, control->sas[i]->replay);
+	meeting->n_workers++;
+	return rewind_begin(rewind, ethdev, queue, rewind_burst_shared);
+}
+
+void rewind_meeting_close(struct rewind_meeting *meeting)
+{
+	atomic_store(&meeting->closed, true);
 }
 
 void rewind_fini(struct rewind *rewind)

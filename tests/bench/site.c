@@ -26,6 +26,10 @@ uint32_t site_remote_network(uint32_t policy)
 
 static void source_write(FILE *out, const struct site *site)
 {
+	if (site->source_is_ring) {
+		fputs("net_ring0", out);
+		return;
+	}
 	if (!site->frames[0]) {
 		fputs("net_null1,no-rx=1", out);
 		return;

@@ -29,12 +29,16 @@
 		}                                                                                            \
 	}
 
+/* A port's place in the configuration: the protected side's, and the other. */
+enum site_port { SITE_PORT_LAN, SITE_PORT_WAN };
+
 /* What the gateway has SAs and policies for. */
 enum site_directions { SITE_OUT = 1, SITE_IN = 2, SITE_BOTH = SITE_OUT | SITE_IN };
 
 struct site {
 	/* pcap files that the source repeats from memory, one for each worker; NULL: nothing comes in */
 	const char *frames[SITE_QUEUES_MAX];
+	bool source_is_ring;             /* net_ring instead: what is sent on it arrives on it */
 	enum site_directions directions; /* SITE_IN: the source is the unprotected side */
 	bool hugepages;
 	const char *cpus;      /* the workers', with commas */

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Run the benchmark program shortly: what it measures happens as it says, however slow it is here.
+
+The program itself ends with an error where a packet's fate is another than the scenario's; so that a scenario
+ends well says much. BENCH is the program.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BENCH = os.environ.get("BENCH", "")
+CPUS = sorted(os.sched_getaffinity(0), reverse=True)
+SECONDS = "0.05"
+TIMEOUT_SECONDS = 60
+OVERLOAD_ATTEMPTS = 3
+CPU_SHARE_ENOUGH = 0.9  # of the generator, to be faster than the worker
+
+
+class Bench(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+
+    def start(self, *arguments, workers=1):
+        if len(CPUS) < workers:
+            self.skipTest(f"{workers} CPUs are needed")
+        cpus = ",".join(str(cpu) for cpu in CPUS[:workers])
+        command = [BENCH, *arguments, "--seconds", SECONDS, "--cpus", cpus, "--directory", self.directory]
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+
+    def measure(self, *arguments, workers=1):
+        done = self.start(*arguments, workers=workers)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def forward(self, *arguments, workers=1):
+        result = self.measure("forward", *arguments, workers=workers)
+        self.assertGreater(result["mpps"], 0)
+        self.assertGreater(result["cycles"], 0)
+        self.assertEqual(result["workers"], workers)
+        return result
+
+
+class Forward(Bench):
+    def test_one_sa(self):
+        for direction in ("out", "in"):
+            with self.subTest(direction):
+                self.assertEqual(self.forward("--direction", direction)["direction"], direction)
+
+    def test_imix(self):
+        self.assertEqual(self.forward("--direction", "in", "--bytes", "imix")["packet_bytes"], 344)
+
+    def test_many_sas_have_their_small_windows_put_back(self):
+        self.assertGreater(self.forward("--direction", "in", "--sas", "300")["rewind_cycles"], 0)
+
+    def test_more_policies_than_sas(self):
+        self.assertEqual(self.forward("--direction", "in", "--sas", "2", "--policies", "600")["frames"], 4096)
+
+    def test_crypto_that_comes_back_later(self):
+        self.forward("--direction", "in", "--algorithm", "aes128-sha256", "--sas", "100")
+
+    def test_workers_with_sas_of_their_own(self):
+        for direction in ("out", "in"):
+            with self.subTest(direction):
+                self.forward("--direction", direction, "--sas", "4", workers=2)
+
+    def test_workers_that_share_an_sa(self):
+        self.forward("--direction", "out", workers=2)
+        # They can't but have waited for each other.
+        self.assertGreater(self.forward("--direction", "in", workers=2)["rewind_cycles"], 0)
+
+    def test_sas_that_can_not_be_spread_evenly(self):
+        done = self.start("forward", "--direction", "in", "--sas", "3", workers=2)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("as many SAs", done.stderr)
+
+    def test_a_round_that_no_window_holds(self):
+        done = self.start("forward", "--direction", "in", "--policies", "10000", workers=2)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("replay window", done.stderr)
+
+
+class Flood(Bench):
+    def test_each_is_dropped_for_its_own_reason_and_no_other(self):
+        for flood in ("forged", "replayed", "unknown"):
+            with self.subTest(flood):
+                self.forward("--direction", "in", "--flood", flood)
+
+    def test_what_can_be_no_flood(self):
+        for arguments in (("--direction", "out", "--flood", "forged"),
+                          ("--direction", "in", "--flood", "forged", "--sas", "2"),
+                          ("--direction", "in", "--flood", "none")):
+            with self.subTest(arguments):
+                self.assertEqual(self.start("forward", *arguments).returncode, 2)
+
+
+class Latency(Bench):
+    def check(self, result):
+        self.assertEqual([load["load"] for load in result["loads"]], [10, 50, 90, 150])
+        for load in result["loads"]:
+            self.assertGreater(load["offered"], 0)
+            self.assertGreater(load["median_us"], 0)
+            self.assertLessEqual(load["median_us"], load["p99_us"])
+            self.assertLessEqual(load["p99_us"], load["p999_us"])
+            self.assertLessEqual(load["p999_us"], load["max_us"])
+            # What came in a loop left in it.
+            self.assertEqual(load["stayed"], 0)
+
+    def test_both_directions(self):
+        if len(CPUS) < 2:
+            self.skipTest("the generator needs a CPU of its own")
+        for direction in ("out", "in"):
+            with self.subTest(direction):
+                self.check(self.measure("latency", "--direction", direction))
+
+    def test_too_much_load_overflows_the_queue_and_nothing_else(self):
+        """The program ends with an error where what the queue took was not sent, or a buffer is gone."""
+        for _ in range(OVERLOAD_ATTEMPTS):
+            overload = self.measure("latency", "--direction", "in")["loads"][-1]
+            if overload["missed"] > 0:
+                break
+        if overload["missed"] == 0 and overload["generator_share"] < CPU_SHARE_ENOUGH:
+            self.skipTest("others have the CPUs, and the generator can't overload the worker")
+        self.assertGreater(overload["missed"], 0)
+        self.assertLess(overload["missed"], overload["offered"])
+
+    def test_of_one_worker_only(self):
+        self.assertNotEqual(self.start("latency", "--direction", "out", workers=2).returncode, 0)
+
+
+if __name__ == "__main__":
+    if not os.access(BENCH, os.X_OK):
+        sys.exit("usage: BENCH=path/to/bench tests/bench/test_bench.py [names of cases]")
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+    import run
+    sys.exit(run.run(__file__, sys.argv[1:]))
