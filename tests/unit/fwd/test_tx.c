@@ -2,6 +2,7 @@
 
 #include "support/eal.h"
 #include "support/packet.h"
+#include "support/tsan.h"
 
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -15,7 +16,7 @@
 /* A ring of n holds n - 1 frames. */
 #define RING_SIZE     128
 #define RING_HOLDS    (RING_SIZE - 1)
-#define SHARED_FRAMES 20000 /* of each of the two workers */
+#define SHARED_FRAMES TSAN_ROUNDS(20000) /* of each of the two workers */
 
 /* A port whose frames go into a ring; the test reads the ring. Rings and ports are made once a process. */
 struct wire {
@@ -259,7 +260,7 @@ START_TEST(two_workers_share_a_queue_behind_its_lock_and_lose_nothing)
 	for (unsigned i = 0; i < 2; i++) {
 		sharers[i] = (struct sharer){.tx = tx_of(&wire, 1), .frames = frames, .running = &running};
 		sharers[i].tx->ports[0].lock = &lock;
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, sharer_run, &sharers[i]), 0);
+		threads[i] = eal_thread_create(sharer_run, &sharers[i]);
 	}
 	received = drain(&wire, &running);
 	for (unsigned i = 0; i < 2; i++) {
@@ -282,6 +283,7 @@ int main(void)
 {
 	Suite *suite = suite_create("fwd/tx");
 	TCase *tests = tcase_create("tx");
+	TCase *threads = tcase_create("threads");
 
 	tcase_add_checked_fixture(tests, eal_setup, eal_teardown);
 	tcase_set_timeout(tests, 120);
@@ -290,7 +292,11 @@ int main(void)
 	tcase_add_test(tests, what_a_full_port_does_not_take_is_dropped_and_what_it_took_keeps_its_order);
 	tcase_add_test(tests, bytes_are_those_of_the_frames_that_the_port_took);
 	tcase_add_test(tests, a_flush_of_nothing_does_nothing);
-	tcase_add_test(tests, two_workers_share_a_queue_behind_its_lock_and_lose_nothing);
 	suite_add_tcase(suite, tests);
+	tcase_add_checked_fixture(threads, eal_setup, eal_teardown);
+	tcase_set_tags(threads, "threads");
+	tcase_set_timeout(threads, 120);
+	tcase_add_test(threads, two_workers_share_a_queue_behind_its_lock_and_lose_nothing);
+	suite_add_tcase(suite, threads);
 	return eal_run_suite(suite);
 }
