@@ -20,7 +20,7 @@ static struct gateway_env env;
 static void setup(void)
 {
 	eal_setup();
-	gateway_env_begin(&env, SITE_YAML("auto"));
+	gateway_env_begin(&env, SITE_YAML("0", SITE_MIXED));
 }
 
 /* What the ports sent is read, so that the mbufs are back. */
