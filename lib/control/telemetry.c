@@ -9,6 +9,8 @@
 #include <rte_errno.h>
 #include <rte_telemetry.h>
 
+#include "base/counter.h"
+
 /*
  * A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63
  * characters.
@@ -109,9 +111,9 @@ static int answer_workers(
 		snprintf(name, sizeof(name), "worker%u", i);
 		rte_tel_data_start_dict(dict);
 		rte_tel_data_add_dict_u64(dict, "cpu", control->gateway->workers.lcores[i]);
-		rte_tel_data_add_dict_u64(dict, "loops", w->counters.loops);
-		rte_tel_data_add_dict_u64(dict, "busy_loops", w->counters.busy_loops);
-		rte_tel_data_add_dict_u64(dict, "drops", w->drops.total);
+		rte_tel_data_add_dict_u64(dict, "loops", counter_read(&w->counters.loops));
+		rte_tel_data_add_dict_u64(dict, "busy_loops", counter_read(&w->counters.busy_loops));
+		rte_tel_data_add_dict_u64(dict, "drops", counter_read(&w->drops.total));
 		rte_tel_data_add_dict_container(data, name, dict, 0);
 	}
 	return 0;

@@ -2,31 +2,38 @@
 
 #include <inttypes.h>
 
+#include "base/counter.h"
+
 /* SAs that the table shows; telemetry pages through all of them. */
 #define STATS_SAS_MAX 64
 
 static void add_drops(struct stats *stats, const struct drops *drops)
 {
-	stats->drops_total += drops->total;
+	stats->drops_total += counter_read(&drops->total);
 	for (unsigned port = 0; port <= PKT_PORTS_MAX; port++)
 		for (unsigned reason = 0; reason < DROP_COUNT; reason++) {
-			stats->port_drops[port] += drops->count[port][reason];
-			stats->drops[reason] += drops->count[port][reason];
+			uint64_t count = counter_read(&drops->count[port][reason]);
+
+			stats->port_drops[port] += count;
+			stats->drops[reason] += count;
 		}
 }
 
 static void add_worker(struct stats *stats, const struct worker *w)
 {
 	for (uint8_t port = 0; port < stats->n_ports; port++) {
-		stats->rx_packets[port] += w->counters.rx_packets[port];
-		stats->rx_bytes[port] += w->counters.rx_bytes[port];
-		stats->tx_packets[port] += w->tx.ports[port].packets;
-		stats->tx_bytes[port] += w->tx.ports[port].bytes;
-		stats->rx_total += w->counters.rx_packets[port];
-		stats->tx_total += w->tx.ports[port].packets;
+		uint64_t received = counter_read(&w->counters.rx_packets[port]);
+		uint64_t sent = counter_read(&w->tx.ports[port].packets);
+
+		stats->rx_packets[port] += received;
+		stats->rx_bytes[port] += counter_read(&w->counters.rx_bytes[port]);
+		stats->tx_packets[port] += sent;
+		stats->tx_bytes[port] += counter_read(&w->tx.ports[port].bytes);
+		stats->rx_total += received;
+		stats->tx_total += sent;
 	}
-	stats->generated += w->counters.generated;
-	stats->consumed += w->counters.answered;
+	stats->generated += counter_read(&w->counters.generated);
+	stats->consumed += counter_read(&w->counters.answered);
 	add_drops(stats, &w->drops);
 }
 
@@ -35,9 +42,9 @@ void stats_collect(const struct worker *const *workers, unsigned n_workers,
 {
 	*stats = (struct stats){
 		.n_ports = n_ports,
-		.generated = control->generated,
-		.consumed = control->consumed,
-		.held = control->held,
+		.generated = counter_read(&control->generated),
+		.consumed = counter_read(&control->consumed),
+		.held = counter_read(&control->held),
 	};
 	add_drops(stats, &control->drops);
 	for (unsigned i = 0; i < n_workers; i++)

@@ -8,6 +8,8 @@
 #include <rte_ip.h>
 #include <rte_malloc.h>
 
+#include "base/counter.h"
+
 /* Until control knows the link to the peer. */
 #define LINK_MTU_USUAL 1500
 
@@ -131,12 +133,6 @@ void sa_destroy(struct sa *sa)
 	/* The salt and the mask of IVs are part of the key. */
 	explicit_bzero(sa, sizeof(*sa));
 	rte_free(sa);
-}
-
-/* A worker writes its counters while another thread reads them. */
-static uint64_t counter_read(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 void sa_counters_sum(const struct sa *sa, struct sa_counters *sum)

@@ -106,7 +106,7 @@ int sad_remove(struct sad *sad, const struct sa *sa)
 
 	/*
 	 * From here on no look-up finds the SA. The key's slot is reused only after every worker's next
-	 * quiescent state (the table's defer queue), and a worker may hold the SA itself just as long.
+	 * quiescent state (the table's defer queue). A worker may hold the SA itself for longer: sad.h.
 	 */
 	return rte_hash_del_key(sad->hash, &key) < 0 ? -ENOENT : 0;
 }

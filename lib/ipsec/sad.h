@@ -3,8 +3,10 @@
  * section 4.1).
  *
  * One writer, the control thread; any number of workers look up without a lock. The table borrows SAs. A
- * worker may hold an SA that it found until its next quiescent state, so an SA that was removed is destroyed
- * only after every worker has passed one (struct rte_rcu_qsbr, shared with the whole data path).
+ * worker may hold an SA that it found until its next quiescent state (struct rte_rcu_qsbr, shared with the
+ * whole data path), and longer in packets that a crypto device has in flight. So an SA that was removed is
+ * destroyed only after every worker has adopted a snapshot that was published after the removal, for which it
+ * empties those queues first (datapath/worker.h).
  * Limits: unicast; a fixed capacity.
  */
 #ifndef CULVERT_IPSEC_SAD_H
@@ -27,7 +29,7 @@ void sad_destroy(struct sad *sad);
  */
 int sad_add(struct sad *sad, struct sa *sa, struct err *err);
 /*
- * Unlink an SA. Workers may still hold it until each has passed a quiescent state. -ENOENT: it wasn't there.
+ * Unlink an SA. Workers may still hold it until each has adopted a later snapshot. -ENOENT: it wasn't there.
  */
 int sad_remove(struct sad *sad, const struct sa *sa);
 

@@ -6,6 +6,9 @@ so neither privileges nor a network are needed, and nothing depends on time. A P
 gateway at a tunnel's far end; it shares no code with culvert.
 
 Every run must end well: exit code 0, each packet accounted for, no key in what the daemon says.
+
+The environment variable CULVERT_E2E_WAY makes every Site that says nothing else use another way of crypto, or two
+workers (WAYS), so that a suite can run in each.
 """
 import functools
 import hashlib
@@ -21,6 +24,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import unittest
 import weakref
 
 from scapy.layers.inet import IP, UDP
@@ -37,6 +41,15 @@ SETTLE_SECONDS_MAX = 60
 HOST_MAC = "02:00:00:00:01:10"    # of the host on the lan
 ROUTER_MAC = "02:00:00:00:01:fe"  # of the router on the wan
 PORTS = ("lan", "wan")
+# What `workers` gets in each way. With two workers each port has two queues: what comes by the lan is in the first
+# worker's, what comes by the wan in the second's, so that each port's packets keep their order.
+WAYS = {
+    "default": {},
+    "async": {"crypto_mode": "async"},
+    "cryptodev": {"crypto_mode": "sync", "crypto": ["aesni_gcm", "aesni_mb"]},
+    "two-workers": {"lcores": CPUS[:2]},
+}
+WAY = os.environ.get("CULVERT_E2E_WAY", "default")
 
 # culvert's name: scapy's cipher, bytes of its key with the salt, scapy's integrity algorithm, bytes of its key.
 ALGORITHMS = {
@@ -348,9 +361,14 @@ class Daemon:
 class Site:
     """A gateway's configuration, and runs of it."""
 
-    def __init__(self, here=A, there=B, queues=1, tx_queues=None, mtu=1500):
+    def __init__(self, here=A, there=B, queues=None, tx_queues=None, mtu=1500):
         self.here, self.there = here, there
-        self.queues, self.tx_queues = queues, tx_queues or queues
+        way = WAYS[WAY] if queues is None else {}
+        if WAY == "two-workers" and len(CPUS) < 2:
+            raise unittest.SkipTest("two workers need two CPUs, and there is one")
+        self.is_split = "lcores" in way
+        self.queues = queues or (2 if self.is_split else 1)
+        self.tx_queues = tx_queues or self.queues
         self.keys = []
         self.directory = tempfile.mkdtemp(prefix="culvert-e2e-")
         weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
@@ -358,7 +376,7 @@ class Site:
             "control": {"directory": self.path("run")},
             "memory": {"hugepages": False},
             # Suites that run at the same time take different CPUs.
-            "workers": {"lcores": [CPUS[os.getpid() % len(CPUS)]], "idle_sleep_us": 50},
+            "workers": {"lcores": [CPUS[os.getpid() % len(CPUS)]], "idle_sleep_us": 50, **way},
             "ports": {
                 "lan": self._port("lan", "protected", [f"{here.lan[4]}/24", f"{here.lan[6]}/64"], mtu),
                 "wan": self._port("wan", "unprotected", [f"{here.wan[4]}/24", f"{here.wan[6]}/64"], mtu),
@@ -435,8 +453,14 @@ class Site:
         for port, packets in (("lan", lan), ("wan", wan)):
             frames = [self.frame(port, packet) for packet in packets]
             for queue, path in enumerate(self._files(port, "rx")):
-                pcap_write(path, frames[queue::self.queues])
+                pcap_write(path, self._dealt(port, frames, queue))
         return len(lan) + len(wan)
+
+    def _dealt(self, port, frames, queue):
+        """What of the port's frames comes by that queue."""
+        if self.is_split:
+            return frames if queue == PORTS.index(port) else []
+        return frames[queue::self.queues]
 
     def start(self, lan=(), wan=(), arguments=()):
         self.write(lan, wan)
@@ -464,6 +488,9 @@ class Site:
         run.statistics.check_balance()
         for port in PORTS:
             assert f"port={port} " in stderr and f"mac={self.mac(port)} " in stderr, f"no port {port} in:\n{stderr}"
+        if self.is_split:
+            for worker, port in enumerate(PORTS):
+                assert f"worker={worker} polls port={port} rx_queue={worker}\n" in stderr, stderr
         if n_packets is not None:
             assert run.total["received"] == n_packets, f"{n_packets} packets were sent, but: {run.total}"
         assert run.total["sent"] == sum(map(len, raw.values())), f"{run.total}, but the captures hold other counts"

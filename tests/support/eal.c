@@ -1,7 +1,9 @@
 #include "support/eal.h"
 
 #include "net/pkt.h"
+#include "support/tsan.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,12 @@
 #endif
 
 #define POOL_NAME "test-mbufs"
+/* The test itself, and two workers; without a second CPU there are none. */
+#define LCORES     "0@0,1@1,2@0"
+#define LCORES_FEW "0@0"
+
+/* What the process could use before EAL pinned its main thread; a thread that is created inherits the pin. */
+static cpu_set_t cpus;
 
 /* For what is no test's subject; works outside Check too, in fuzz targets and benchmarks. */
 static void require(bool condition, const char *what)
@@ -44,6 +52,7 @@ int eal_start(void)
 
 	if (started)
 		return 0;
+	sched_getaffinity(0, sizeof(cpus), &cpus);
 	snprintf(prefix, sizeof(prefix), "--file-prefix=culvert-test-%d", (int)getpid());
 	char *arguments[] = {
 		(char[]){"test"},
@@ -55,9 +64,16 @@ int eal_start(void)
 		(char[]){"256"},
 		(char[]){"--log-level=*:warning"},
 		(char[]){"--lcores"},
-		sysconf(_SC_NPROCESSORS_ONLN) > 1 ? (char[]){"0@0,1@1"} : (char[]){"0@0"},
+		sysconf(_SC_NPROCESSORS_ONLN) > 1 ? (char[]){LCORES} : (char[]){LCORES_FEW},
 		prefix,
+#ifdef HAS_TSAN
+		(char[]){"--mbuf-pool-ops-name=" TSAN_POOL_OPS},
+#endif
 	};
+
+#ifdef HAS_TSAN
+	tsan_pool_ops_register();
+#endif
 	if (rte_eal_init((int)(sizeof(arguments) / sizeof(*arguments)), arguments) < 0) {
 		fprintf(stderr, "EAL does not start: %s\n", rte_strerror(rte_errno));
 		return -1;
@@ -75,6 +91,18 @@ struct rte_mempool *eal_pool(void)
 			RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
 	require(pool != NULL, "no memory for the mempool");
 	return pool;
+}
+
+pthread_t eal_thread_create(void *(*body)(void *), void *argument)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setaffinity_np(&attributes, sizeof(cpus), &cpus);
+	ck_assert_int_eq(pthread_create(&thread, &attributes, body, argument), 0);
+	pthread_attr_destroy(&attributes);
+	return thread;
 }
 
 void eal_setup(void)

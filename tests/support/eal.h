@@ -8,6 +8,7 @@
 #ifndef CULVERT_TESTS_SUPPORT_EAL_H
 #define CULVERT_TESTS_SUPPORT_EAL_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 #include <check.h>
@@ -17,7 +18,7 @@
 
 /*
  * Start EAL without huge pages, devices or configuration files, on lcore 0 and, where there is a second CPU,
- * lcore 1. 0, also if it runs already; -1 if it doesn't start.
+ * with lcores 1 and 2 for workers. 0, also if it runs already; -1 if it doesn't start.
  */
 int eal_start(void);
 
@@ -25,6 +26,12 @@ int eal_start(void);
  * The pool: mbufs with a struct pkt in their private area and the default data room. Made at the first call.
  */
 struct rte_mempool *eal_pool(void);
+
+/*
+ * A thread beside the test's own, on any CPU: without this it would share the one of EAL's main thread, and
+ * nothing would happen at the same time. The caller joins it.
+ */
+pthread_t eal_thread_create(void *(*body)(void *), void *argument);
 
 /* Fixtures: start EAL, and assert that all mbufs are back in the pool. */
 void eal_setup(void);

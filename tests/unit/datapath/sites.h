@@ -5,11 +5,17 @@
 #ifndef CULVERT_TESTS_UNIT_DATAPATH_SITES_H
 #define CULVERT_TESTS_UNIT_DATAPATH_SITES_H
 
+/* The ways of crypto: AES-GCM without cryptodev, in cryptodev's call, and through a device's queue. */
+#define SITE_DIRECT "crypto: [ipsec_mb, aesni_mb], crypto_mode: auto"
+#define SITE_SYNC   "crypto: [aesni_gcm, aesni_mb], crypto_mode: sync"
+/* GCM in the call, CBC through a queue. */
+#define SITE_MIXED "crypto: [aesni_gcm, aesni_mb], crypto_mode: auto"
+#define SITE_ASYNC "crypto: [aesni_gcm, aesni_mb], crypto_mode: async"
+
 /* Packets without addresses (support/packet.h) go from the lan's host 10.1.0.1 to 10.2.0.1, through `out`. */
-#define SITE_YAML(crypto_mode) SITE_YAML_BY("ipsec_mb, aesni_mb", crypto_mode)
-#define SITE_YAML_BY(crypto, crypto_mode)                                                                    \
+#define SITE_YAML(lcores, crypto)                                                                            \
 	"memory: {hugepages: false, packets: 4096}\n"                                                        \
-	"workers: {lcores: [0], crypto: [" crypto "], crypto_mode: " crypto_mode "}\n"                       \
+	"workers: {lcores: [" lcores "], " crypto "}\n"                                                      \
 	"ports:\n"                                                                                           \
 	"  lan: {device: net_ring0, side: protected, addresses: [10.1.0.254/24, 'fd00:1::fe/64']}\n"         \
 	"  wan: {device: net_ring1, side: unprotected, addresses: [192.0.2.1/24, '2001:db8::1/64']}\n"       \

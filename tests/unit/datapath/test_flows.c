@@ -17,7 +17,7 @@ static void setup(void)
 	struct err err;
 
 	eal_setup();
-	gateway_env_begin(&env, SITE_YAML("auto"));
+	gateway_env_begin(&env, SITE_YAML("0", SITE_DIRECT));
 	ck_assert_int_eq(flows_create(SOCKET_ID_ANY, &flows, &err), 0);
 	random_state = 88172645463325252u;
 }

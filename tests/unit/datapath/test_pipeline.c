@@ -13,17 +13,23 @@
 
 static struct gateway_env env;
 
-/* Each case runs with crypto in the worker's call, and with crypto that completes later. */
-static void setup_auto(void)
+/* Each case runs in each way of crypto: in the worker's call, and completing later. */
+static void setup_direct(void)
 {
 	eal_setup();
-	gateway_env_begin(&env, SITE_YAML("auto"));
+	gateway_env_begin(&env, SITE_YAML("0", SITE_DIRECT));
+}
+
+static void setup_sync(void)
+{
+	eal_setup();
+	gateway_env_begin(&env, SITE_YAML("0", SITE_SYNC));
 }
 
 static void setup_async(void)
 {
 	eal_setup();
-	gateway_env_begin(&env, SITE_YAML("async"));
+	gateway_env_begin(&env, SITE_YAML("0", SITE_ASYNC));
 }
 
 static void teardown(void)
@@ -408,8 +414,11 @@ START_TEST(a_full_burst_of_packets_that_all_need_an_answer_is_answered)
 }
 END_TEST
 
-static void add_tests(TCase *tcase)
+static TCase *cases(const char *name, SFun way)
 {
+	TCase *tcase = tcase_create(name);
+
+	tcase_add_checked_fixture(tcase, way, teardown);
 	tcase_add_test(tcase, a_packet_that_a_policy_protects_leaves_as_esp);
 	tcase_add_test(tcase, cbc_and_gcm_tunnels_share_a_burst);
 	tcase_add_test(tcase, a_packet_out_of_a_tunnel_goes_on_with_its_ttl_less_one);
@@ -426,19 +435,15 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, a_flood_for_an_unknown_neighbour_leaves_room_for_its_answer);
 	tcase_add_test(tcase, esp_inside_a_tunnel_to_the_gateway_is_host_no_service);
 	tcase_add_test(tcase, a_full_burst_of_packets_that_all_need_an_answer_is_answered);
+	return tcase;
 }
 
 int main(void)
 {
 	Suite *suite = suite_create("pipeline");
-	TCase *in_the_call = tcase_create("crypto in the worker's call");
-	TCase *later = tcase_create("crypto that completes later");
 
-	tcase_add_checked_fixture(in_the_call, setup_auto, teardown);
-	add_tests(in_the_call);
-	suite_add_tcase(suite, in_the_call);
-	tcase_add_checked_fixture(later, setup_async, teardown);
-	add_tests(later);
-	suite_add_tcase(suite, later);
+	suite_add_tcase(suite, cases("direct", setup_direct));
+	suite_add_tcase(suite, cases("sync", setup_sync));
+	suite_add_tcase(suite, cases("async", setup_async));
 	return eal_run_suite(suite);
 }

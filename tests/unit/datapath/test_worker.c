@@ -7,6 +7,7 @@
 #include <rte_rcu_qsbr.h>
 
 #include "base/clock.h"
+#include "base/counter.h"
 #include "control/workers.h"
 #include "sites.h"
 #include "support/eal.h"
@@ -22,7 +23,7 @@ static void setup(void)
 	struct err err;
 
 	eal_setup();
-	gateway_env_begin(&env, SITE_YAML("auto"));
+	gateway_env_begin(&env, SITE_YAML("0", SITE_DIRECT));
 	worker_end(env.worker);
 	ck_assert_int_eq(workers_launch(&env.control, &err), 0);
 }
@@ -46,7 +47,7 @@ static void teardown(void)
 
 static uint64_t loops(void)
 {
-	return __atomic_load_n(&env.worker->counters.loops, __ATOMIC_RELAXED);
+	return counter_read(&env.worker->counters.loops);
 }
 
 START_TEST(an_idle_worker_goes_on_polling_and_stops_when_asked)
@@ -94,6 +95,7 @@ int main(void)
 		fputs("a worker thread needs a second CPU\n", stderr);
 		return 0;
 	}
+	tcase_set_tags(tcase, "threads");
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, an_idle_worker_goes_on_polling_and_stops_when_asked);

@@ -3,6 +3,7 @@
 #include "net/parse.h"
 #include "support/eal.h"
 #include "support/packet.h"
+#include "support/tsan.h"
 
 #include <rte_lcore.h>
 #include <rte_rcu_qsbr.h>
@@ -15,7 +16,7 @@
 #define SOCKET        0
 #define CAPACITY      100
 #define READER_THREAD 0
-#define WRITES        200000
+#define WRITES        TSAN_ROUNDS(200000)
 
 struct fixture {
 	struct rte_rcu_qsbr *qsbr;
@@ -282,7 +283,7 @@ START_TEST(a_reader_sees_only_what_was_written_while_the_writer_changes_it)
 	pthread_t thread;
 
 	write_once(f.table, 0);
-	ck_assert_int_eq(pthread_create(&thread, NULL, reader_run, &reader), 0);
+	thread = eal_thread_create(reader_run, &reader);
 	for (unsigned i = 0; i < WRITES; i++)
 		write_once(f.table, i);
 	atomic_store(&reader.stop, true);
@@ -469,6 +470,7 @@ int main(void)
 {
 	Suite *suite = suite_create("fwd/neigh");
 	TCase *tests = tcase_create("neigh");
+	TCase *threads = tcase_create("threads");
 
 	tcase_add_checked_fixture(tests, eal_setup, eal_teardown);
 	tcase_set_timeout(tests, 120);
@@ -478,12 +480,16 @@ int main(void)
 	tcase_add_test(tests, a_mac_address_comes_back_with_every_byte);
 	tcase_add_test(tests, a_full_table_takes_changes_but_no_new_neighbour);
 	tcase_add_test(tests, slots_come_back_however_often_neighbours_come_and_go);
-	tcase_add_test(tests, a_reader_sees_only_what_was_written_while_the_writer_changes_it);
 	tcase_add_test(tests, the_target_is_the_gateway_of_the_route_or_else_the_destination);
 	tcase_add_test(tests, the_frame_has_the_ports_tag_and_the_neighbours_address);
 	tcase_add_test(tests, a_mixed_burst_keeps_the_known_in_order_and_moves_the_unknown);
 	tcase_add_test(tests, in_runs_of_one_next_hop_each_packet_goes_to_its_own_neighbour);
 	tcase_add_test(tests, a_packet_without_room_for_the_header_is_dropped);
 	suite_add_tcase(suite, tests);
+	tcase_add_checked_fixture(threads, eal_setup, eal_teardown);
+	tcase_set_tags(threads, "threads");
+	tcase_set_timeout(threads, 120);
+	tcase_add_test(threads, a_reader_sees_only_what_was_written_while_the_writer_changes_it);
+	suite_add_tcase(suite, threads);
 	return eal_run_suite(suite);
 }

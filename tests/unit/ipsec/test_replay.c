@@ -2,6 +2,7 @@
 
 #include "model/sa_conf.h"
 #include "support/eal.h"
+#include "support/tsan.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -410,7 +411,7 @@ END_TEST
  * was told that it is a duplicate.
  */
 #define THREADS        2
-#define THREAD_NUMBERS 1000000
+#define THREAD_NUMBERS TSAN_ROUNDS(1000000)
 
 struct told {
 	_Atomic uint8_t taken;
@@ -456,7 +457,7 @@ static void contest_run(struct contest *contest, void *(*body)(void *))
 	ck_assert_int_eq(pthread_barrier_init(&contest->barrier, NULL, THREADS), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		contestants[i] = (struct contestant){.contest = contest, .state = i + 1};
-		ck_assert_int_eq(pthread_create(&contestants[i].thread, NULL, body, &contestants[i]), 0);
+		contestants[i].thread = eal_thread_create(body, &contestants[i]);
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(contestants[i].thread, NULL);
@@ -550,6 +551,7 @@ int main(void)
 {
 	Suite *suite = suite_create("ipsec/replay");
 	TCase *cases = tcase_create("replay");
+	TCase *threads = tcase_create("threads");
 
 	suite_add_tcase(suite, cases);
 	tcase_set_timeout(cases, 60);
@@ -570,7 +572,11 @@ int main(void)
 	tcase_add_test(cases, the_last_64_bit_numbers_do_not_wrap);
 	tcase_add_test(cases, without_a_window_every_number_but_zero_is_taken);
 	tcase_add_test(cases, a_check_changes_nothing);
-	tcase_add_loop_test(cases, two_threads_never_take_a_number_twice, 0, N_WINDOWS);
-	tcase_add_test(cases, of_two_threads_exactly_one_takes_each_number);
+	suite_add_tcase(suite, threads);
+	tcase_set_tags(threads, "threads");
+	tcase_set_timeout(threads, 60);
+	tcase_add_checked_fixture(threads, eal_setup, eal_teardown);
+	tcase_add_loop_test(threads, two_threads_never_take_a_number_twice, 0, N_WINDOWS);
+	tcase_add_test(threads, of_two_threads_exactly_one_takes_each_number);
 	return eal_run_suite(suite);
 }

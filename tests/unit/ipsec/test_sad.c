@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_lcore.h>
 #include <rte_malloc.h>
@@ -11,8 +12,14 @@
 
 #include "support/eal.h"
 #include "support/packet.h"
+#include "support/tsan.h"
 
-#define N_MANY 1000
+#define N_MANY     1000
+#define N_READERS  2
+#define N_ALIVE    16 /* SAs that come and go, each under an SPI of its own */
+#define N_REPLACED 4  /* of them at a time */
+#define N_ROUNDS   TSAN_ROUNDS(1000)
+#define POISON     0xdb
 
 static struct rte_rcu_qsbr *qsbr;
 static struct sad *sad;
@@ -289,7 +296,7 @@ START_TEST(a_reader_never_misses_an_sa_while_others_come_and_go)
 
 	for (uint32_t i = 0; i < RTE_DIM(others); i++)
 		others[i] = make_sa(SA_SPI_MIN + i, "198.51.100.1", "192.0.2.1");
-	ck_assert_int_eq(pthread_create(&thread, NULL, reader_main, &reader), 0);
+	thread = eal_thread_create(reader_main, &reader);
 	for (unsigned round = 0; round < 100; round++) {
 		for (uint32_t i = 0; i < RTE_DIM(others); i++)
 			ck_assert_int_eq(sad_add(sad, others[i], &err), 0);
@@ -307,10 +314,111 @@ START_TEST(a_reader_never_misses_an_sa_while_others_come_and_go)
 }
 END_TEST
 
+/* A worker: it looks up packets of all SPIs, and holds what it found until its quiescent state. */
+struct looker {
+	unsigned thread; /* of the QSBR variable */
+	atomic_bool *stop;
+	struct drops drops;
+	uint64_t found;
+	uint64_t wrong; /* look-ups that gave another SA, or what was left of one */
+};
+
+static void lookup_all(struct looker *looker)
+{
+	struct sa_tally mine = {.drops = &looker->drops};
+	struct burst burst = {0};
+
+	for (uint32_t i = 0; i < 2 * N_ALIVE; i++)
+		burst_add_one(&burst, esp_packet(SA_SPI_MIN + i % N_ALIVE, "198.51.100.1", "192.0.2.1"));
+	sad_lookup(&burst, sad, &mine);
+	for (uint16_t i = 0; i < burst.n; i++) {
+		rte_be32_t spi;
+
+		memcpy(&spi, rte_pktmbuf_mtod_offset(burst.pkts[i], void *, pkt_of(burst.pkts[i])->l4),
+			sizeof(spi));
+		looker->wrong += pkt_of(burst.pkts[i])->sa->spi != spi;
+		rte_pktmbuf_free(burst.pkts[i]);
+	}
+	looker->found += burst.n;
+}
+
+static void *looker_main(void *argument)
+{
+	struct looker *looker = argument;
+
+	rte_rcu_qsbr_thread_register(qsbr, looker->thread);
+	rte_rcu_qsbr_thread_online(qsbr, looker->thread);
+	while (!atomic_load(looker->stop)) {
+		lookup_all(looker);
+		rte_rcu_qsbr_quiescent(qsbr, looker->thread);
+	}
+	rte_rcu_qsbr_thread_offline(qsbr, looker->thread);
+	rte_rcu_qsbr_thread_unregister(qsbr, looker->thread);
+	return NULL;
+}
+
+/* Until every worker has passed a quiescent state. */
+static void await_grace(void)
+{
+	uint64_t token = rte_rcu_qsbr_start(qsbr);
+
+	while (rte_rcu_qsbr_check(qsbr, token, false) == 0)
+		usleep(1);
+}
+
+/* Unlink, wait, destroy; and new SAs under the same SPIs. */
+static void sas_replace(struct sa *sas[N_REPLACED])
+{
+	for (unsigned i = 0; i < N_REPLACED; i++)
+		ck_assert_int_eq(sad_remove(sad, sas[i]), 0);
+	await_grace();
+	for (unsigned i = 0; i < N_REPLACED; i++) {
+		uint32_t spi = rte_be_to_cpu_32(sas[i]->spi);
+		struct sa_counters *counters = sas[i]->counters;
+
+		memset(sas[i], POISON, sizeof(*sas[i]));
+		sas[i]->counters = counters;
+		free_sa(sas[i]);
+		sas[i] = add_sa(spi, "198.51.100.1", "192.0.2.1");
+	}
+}
+
+/* REK-4 */
+START_TEST(no_lookup_gives_an_sa_that_was_destroyed)
+{
+	struct sa *sas[N_ALIVE];
+	struct looker lookers[N_READERS] = {0};
+	pthread_t threads[N_READERS];
+	atomic_bool stop = false;
+
+	for (uint32_t i = 0; i < N_ALIVE; i++)
+		sas[i] = add_sa(SA_SPI_MIN + i, "198.51.100.1", "192.0.2.1");
+	for (unsigned i = 0; i < N_READERS; i++) {
+		lookers[i] = (struct looker){.thread = i, .stop = &stop};
+		threads[i] = eal_thread_create(looker_main, &lookers[i]);
+	}
+	for (unsigned round = 0; round < N_ROUNDS; round++)
+		sas_replace(&sas[round * N_REPLACED % N_ALIVE]);
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < N_READERS; i++)
+		pthread_join(threads[i], NULL);
+
+	for (unsigned i = 0; i < N_READERS; i++) {
+		ck_assert_uint_eq(lookers[i].wrong, 0);
+		ck_assert_uint_gt(lookers[i].found, 0);
+		/* What was not found was gone for the moment. */
+		ck_assert_uint_eq(lookers[i].drops.count[0][DROP_in_no_sa], lookers[i].drops.total);
+	}
+	for (uint32_t i = 0; i < N_ALIVE; i++)
+		free_sa(sas[i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("sad");
 	TCase *tcase = tcase_create("sad");
+	TCase *threads = tcase_create("threads");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, a_packet_finds_the_sa_of_its_spi_and_destination);
@@ -323,7 +431,12 @@ int main(void)
 	tcase_add_test(tcase, a_second_sa_with_the_same_spi_and_destination_is_refused);
 	tcase_add_test(tcase, a_removed_sa_is_found_no_more_and_its_place_is_free);
 	tcase_add_test(tcase, as_many_sas_fit_as_were_asked_for);
-	tcase_add_test(tcase, a_reader_never_misses_an_sa_while_others_come_and_go);
 	suite_add_tcase(suite, tcase);
+	tcase_add_checked_fixture(threads, setup, teardown);
+	tcase_set_tags(threads, "threads");
+	tcase_set_timeout(threads, 60);
+	tcase_add_test(threads, a_reader_never_misses_an_sa_while_others_come_and_go);
+	tcase_add_test(threads, no_lookup_gives_an_sa_that_was_destroyed);
+	suite_add_tcase(suite, threads);
 	return eal_run_suite(suite);
 }
