@@ -68,9 +68,18 @@ static inline void aead_scratch_fill_one(struct scratch *scratch, const struct s
 	const struct pkt *p = pkt_of(m);
 	const uint8_t *esp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->esp_offset);
 	rte_be32_t high = rte_cpu_to_be_32((uint32_t)(p->seq >> 32));
+	uint64_t iv, first;
+	uint32_t last;
 
-	memcpy(scratch->iv, &sa->salt, sizeof(sa->salt));
-	memcpy(scratch->iv + sizeof(sa->salt), esp + ESP_HEADER_BYTES, GCM_NONCE_BYTES - sizeof(sa->salt));
+	/*
+	 * Salt and IV, written as 8 and 4 bytes, since they are read so at once: a load that spans two stores
+	 * would wait for both (x86 is little-endian).
+	 */
+	memcpy(&iv, esp + ESP_HEADER_BYTES, sizeof(iv));
+	first = iv << 32 | sa->salt;
+	last = (uint32_t)(iv >> 32);
+	memcpy(scratch->iv, &first, sizeof(first));
+	memcpy(scratch->iv + sizeof(first), &last, sizeof(last));
 	if (!sa->esn) {
 		memcpy(scratch->aad, esp, GCM_AAD_BYTES);
 		return;

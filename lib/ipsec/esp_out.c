@@ -79,16 +79,18 @@ static inline bool has_room_one(struct rte_mbuf *m, struct shape shape)
 static inline void outer_ipv4_write_one(
 	uint8_t *out, const struct sa *sa, uint8_t traffic_class, uint16_t length)
 {
+	const struct rte_ipv4_hdr *template = (const struct rte_ipv4_hdr *)sa->outer_header;
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)out;
 	uint32_t sum;
 
-	memcpy(ip, sa->outer_header, sizeof(*ip));
+	*ip = *template;
 	ip->type_of_service = traffic_class;
 	ip->total_length = rte_cpu_to_be_16(length);
 	/*
 	 * The template's checksum is of a zero TOS and length: what they add is all that changes (RFC 1624).
 	 */
-	sum = (uint16_t)~ip->hdr_checksum + rte_cpu_to_be_16(traffic_class) + (uint32_t)ip->total_length;
+	sum = (uint16_t) ~template->hdr_checksum + rte_cpu_to_be_16(traffic_class) +
+	      (uint32_t)ip->total_length;
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	ip->hdr_checksum = (rte_be16_t)~sum;
@@ -117,9 +119,12 @@ static inline void iv_write_one(uint8_t *iv, const struct sa *sa, uint64_t seq)
 
 static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint8_t family)
 {
+	uint32_t next_header = family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	/* Both bytes in one store (x86 is little-endian): pad length, next header. */
+	uint16_t trailer = (uint16_t)(next_header << 8 | pad);
+
 	memcpy(end_of_inner, padding, PADDING_BYTES);
-	end_of_inner[pad] = (uint8_t)pad;
-	end_of_inner[pad + 1] = family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	memcpy(end_of_inner + pad, &trailer, sizeof(trailer));
 }
 
 /* Describe the outer packet from here on. */
