@@ -24,10 +24,15 @@ int tables_create(struct control *control, struct err *err)
 {
 	int socket = (int)rte_socket_id();
 	int ret = qsbr_create(control, err);
+	const struct sad_conf sad = {
+		.capacity = (uint32_t)control->gateway->n_sas,
+		.n_workers = (unsigned)control->gateway->workers.n_lcores,
+		.qsbr = control->qsbr,
+		.socket = socket,
+	};
 
 	if (ret == 0)
-		ret = sad_create(
-			(uint32_t)control->gateway->n_sas, control->qsbr, socket, &control->sad, err);
+		ret = sad_create(&sad, &control->sad, err);
 	if (ret == 0)
 		ret = neigh_table_create(
 			TABLES_NEIGHBOURS_MAX, control->qsbr, socket, &control->neighbours, err);

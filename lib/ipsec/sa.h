@@ -82,10 +82,10 @@ struct sa {
 	 */
 	alignas(RTE_CACHE_LINE_SIZE) uint8_t outer_header[40];
 	struct ip_addr source;
-	/* Written. */
-	alignas(RTE_CACHE_LINE_SIZE) struct seq seq; /* outbound */
+	/* Written if the SA is outbound. The destination is compared where it is inbound. */
+	alignas(RTE_CACHE_LINE_SIZE) struct seq seq;
+	struct ip_addr destination;
 	/* Cold. */
-	alignas(RTE_CACHE_LINE_SIZE) struct ip_addr destination;
 	const struct alg *alg;
 	unsigned n_workers;
 	char name[SA_NAME_MAX];

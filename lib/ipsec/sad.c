@@ -1,12 +1,15 @@
 #include "ipsec/sad.h"
 
 #include <errno.h>
+#include <stdalign.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_errno.h>
 #include <rte_esp.h>
 #include <rte_hash.h>
+#include <rte_hash_crc.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
 #include <rte_rcu_qsbr.h>
@@ -26,9 +29,26 @@ struct sad_key {
 
 _Static_assert(sizeof(struct sad_key) == 24, "no padding, since the whole key is hashed");
 
+/*
+ * What a worker found lately, by SPI: the hash takes two look-ups in memory, this one. An entry is good as
+ * long as no SA has been removed since, so that none is followed to an SA that may be gone.
+ */
+struct recent {
+	rte_be32_t spi;
+	uint32_t removals;
+	struct sa *sa; /* NULL: never used */
+};
+
+#define RECENT_SLOTS 32768 /* of each worker, a power of two: half a megabyte */
+
 struct sad {
 	struct rte_hash *hash;     /* struct sad_key to struct sa * */
 	struct rte_rcu_qsbr *qsbr; /* borrowed */
+	uint32_t seed;             /* of the places in `recent` */
+	unsigned n_workers;
+	struct recent *recent; /* RECENT_SLOTS for each worker */
+	/* Written by control. */
+	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t removals;
 };
 
 static struct sad_key key_make(rte_be32_t spi, uint8_t family, const void *destination)
@@ -39,27 +59,33 @@ static struct sad_key key_make(rte_be32_t spi, uint8_t family, const void *desti
 	return key;
 }
 
-int sad_create(uint32_t capacity, struct rte_rcu_qsbr *qsbr, int socket, struct sad **out, struct err *err)
+int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
 {
 	struct rte_hash_parameters parameters = {
 		.name = "culvert_sad",
-		.entries = RTE_MAX(capacity, 64u),
+		.entries = RTE_MAX(conf->capacity, 64u),
 		.key_len = sizeof(struct sad_key),
 		/* An outsider chooses what is looked up, so the seed is not one he knows. */
 		.hash_func_init_val = (uint32_t)rte_rand(),
-		.socket_id = socket,
+		.socket_id = conf->socket,
 		.extra_flag = RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
 	};
-	struct rte_hash_rcu_config rcu = {.v = qsbr, .mode = RTE_HASH_QSBR_MODE_DQ};
-	struct sad *sad = rte_zmalloc_socket("sad", sizeof(*sad), RTE_CACHE_LINE_SIZE, socket);
+	struct rte_hash_rcu_config rcu = {.v = conf->qsbr, .mode = RTE_HASH_QSBR_MODE_DQ};
+	struct sad *sad = rte_zmalloc_socket("sad", sizeof(*sad), alignof(struct sad), conf->socket);
 
-	if (sad)
+	if (sad) {
 		sad->hash = rte_hash_create(&parameters);
-	if (!sad || !sad->hash || rte_hash_rcu_qsbr_add(sad->hash, &rcu) != 0) {
-		sad_destroy(sad);
-		return err_set(err, ENOMEM, "no memory for an SAD of %u SAs", capacity);
+		sad->recent = rte_zmalloc_socket("sad_recent",
+			conf->n_workers * RECENT_SLOTS * sizeof(*sad->recent), RTE_CACHE_LINE_SIZE,
+			conf->socket);
 	}
-	sad->qsbr = qsbr;
+	if (!sad || !sad->hash || !sad->recent || rte_hash_rcu_qsbr_add(sad->hash, &rcu) != 0) {
+		sad_destroy(sad);
+		return err_set(err, ENOMEM, "no memory for an SAD of %u SAs", conf->capacity);
+	}
+	sad->qsbr = conf->qsbr;
+	sad->seed = (uint32_t)rte_rand();
+	sad->n_workers = conf->n_workers;
 	*out = sad;
 	return 0;
 }
@@ -69,6 +95,7 @@ void sad_destroy(struct sad *sad)
 	if (!sad)
 		return;
 	rte_hash_free(sad->hash);
+	rte_free(sad->recent);
 	rte_free(sad);
 }
 
@@ -103,12 +130,15 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err)
 int sad_remove(struct sad *sad, const struct sa *sa)
 {
 	struct sad_key key = key_make(sa->spi, sa->destination.family, sa->destination.bytes);
+	int ret = rte_hash_del_key(sad->hash, &key) < 0 ? -ENOENT : 0;
 
 	/*
-	 * From here on no look-up finds the SA. The key's slot is reused only after every worker's next
-	 * quiescent state (the table's defer queue). A worker may hold the SA itself for longer: sad.h.
+	 * From here on no look-up finds the SA: first it is out of the table, then whatever workers remember
+	 * is void. The key's slot is reused only after every worker's next quiescent state (the table's defer
+	 * queue). A worker may hold the SA itself for longer: sad.h.
 	 */
-	return rte_hash_del_key(sad->hash, &key) < 0 ? -ENOENT : 0;
+	atomic_fetch_add_explicit(&sad->removals, 1, memory_order_release);
+	return ret;
 }
 
 struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr *destination)
@@ -128,89 +158,128 @@ static inline bool sad_source_matches(const struct sa *sa, struct rte_mbuf *m)
 	return ip_bytes_equal(sa->family, pkt_source(m), sa->source.bytes);
 }
 
-/* What the packets of a burst ask for: a run of packets of one SA asks once. */
-struct questions {
-	struct sad_key keys[BURST_MAX];
-	const void *key_pointers[BURST_MAX];
-	void *sas[BURST_MAX]; /* the answers */
-	uint64_t found;       /* which of them are there */
-	uint16_t n;
-	uint8_t of[BURST_MAX]; /* the question of each packet */
-};
+static inline bool sad_destination_matches(const struct sa *sa, struct rte_mbuf *m)
+{
+	return sa->family == pkt_of(m)->family &&
+	       ip_bytes_equal(sa->family, pkt_destination(m), sa->destination.bytes);
+}
 
 static inline rte_be32_t spi_of_one(struct rte_mbuf *m)
 {
 	return rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->l4)->spi;
 }
 
-static inline bool asks_the_same_one(struct rte_mbuf *m, const struct sad_key *key)
-{
-	uint8_t family = pkt_of(m)->family;
-
-	return spi_of_one(m) == key->spi && family == key->family &&
-	       ip_bytes_equal(family, pkt_destination(m), key->destination);
-}
-
 /*
- * A packet must be whole (RFC 4303 section 3.4.1) and long enough to hold an ESP header before its SPI is
- * read. Drops the others.
+ * Keep packets that are whole (RFC 4303 section 3.4.1) and long enough to hold an ESP header, so that their
+ * SPI may be read.
  */
-static void questions_make(struct questions *q, struct burst *burst, struct drops *drops)
+static void sad_keep_readable(struct burst *burst, struct drops *drops)
 {
 	uint16_t kept = 0;
 
-	q->n = 0;
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (p->flags & PKT_FRAGMENT) {
+		if (p->flags & PKT_FRAGMENT)
 			drop_one(drops, m, DROP_in_esp_fragment);
-			continue;
-		}
-		if (p->l4 + ESP_HEADER_BYTES > p->ip_len) {
+		else if (p->l4 + ESP_HEADER_BYTES > p->ip_len)
 			drop_one(drops, m, DROP_in_hdr);
-			continue;
-		}
-		if (q->n == 0 || !asks_the_same_one(m, &q->keys[q->n - 1])) {
-			q->keys[q->n] = key_make(spi_of_one(m), p->family, pkt_destination(m));
-			q->key_pointers[q->n] = &q->keys[q->n];
-			q->n++;
-		}
-		q->of[kept] = (uint8_t)(q->n - 1);
-		burst->pkts[kept++] = m;
+		else
+			burst->pkts[kept++] = m;
 	}
 	burst->n = kept;
+}
+
+/* A worker's look-up of a burst. */
+struct search {
+	const struct sad *sad;
+	uint32_t removals; /* when it began */
+	struct recent *slots[BURST_MAX];
+	uint16_t n_unknown;
+	uint8_t unknown[BURST_MAX]; /* places in the burst of packets that the hash is asked for */
+};
+
+/* Put the SAs that the worker remembers into struct pkt, NULL for the others. */
+static void search_recent(struct search *search, const struct burst *burst, unsigned worker)
+{
+	struct recent *recent = &search->sad->recent[(size_t)worker * RECENT_SLOTS];
+
+	for (uint16_t i = 0; i < burst->n; i++) {
+		uint32_t hash = rte_hash_crc_4byte(spi_of_one(burst->pkts[i]), search->sad->seed);
+
+		search->slots[i] = &recent[hash & (RECENT_SLOTS - 1)];
+		rte_prefetch0(search->slots[i]);
+	}
+	for (uint16_t i = 0; i < burst->n; i++) {
+		const struct recent *slot = search->slots[i];
+		bool is_good = slot->spi == spi_of_one(burst->pkts[i]) && slot->removals == search->removals;
+
+		pkt_of(burst->pkts[i])->sa = is_good ? slot->sa : NULL;
+		if (is_good && slot->sa)
+			sa_prefetch(slot->sa);
+	}
+	for (uint16_t i = 0; i < burst->n; i++) {
+		const struct sa *sa = pkt_of(burst->pkts[i])->sa;
+
+		if (!sa || !sad_destination_matches(sa, burst->pkts[i]))
+			search->unknown[search->n_unknown++] = (uint8_t)i;
+	}
+}
+
+/* Ask the hash for the others, and remember what it has. */
+static void search_hash(struct search *search, const struct burst *burst)
+{
+	struct sad_key keys[BURST_MAX];
+	const void *key_pointers[BURST_MAX];
+	void *sas[BURST_MAX];
+	uint64_t found = 0;
+
+	for (uint16_t i = 0; i < search->n_unknown; i++) {
+		struct rte_mbuf *m = burst->pkts[search->unknown[i]];
+
+		keys[i] = key_make(spi_of_one(m), pkt_of(m)->family, pkt_destination(m));
+		key_pointers[i] = &keys[i];
+	}
+	rte_hash_lookup_bulk_data(search->sad->hash, key_pointers, search->n_unknown, &found, sas);
+	for (uint16_t i = 0; i < search->n_unknown; i++) {
+		struct rte_mbuf *m = burst->pkts[search->unknown[i]];
+
+		pkt_of(m)->sa = found & UINT64_C(1) << i ? sas[i] : NULL;
+		if (!pkt_of(m)->sa)
+			continue;
+		*search->slots[search->unknown[i]] =
+			(struct recent){.spi = keys[i].spi, .removals = search->removals, .sa = sas[i]};
+		sa_prefetch(sas[i]);
+	}
 }
 
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally)
 {
 	STAGE(sad, burst, tally->drops);
-	struct questions q;
+	struct search search;
 	uint16_t kept = 0;
 
-	questions_make(&q, burst, tally->drops);
-	if (burst->n == 0)
-		return;
-	q.found = 0;
-	rte_hash_lookup_bulk_data(sad->hash, q.key_pointers, q.n, &q.found, q.sas);
-	for (uint16_t i = 0; i < q.n; i++)
-		if (q.found & UINT64_C(1) << i)
-			sa_prefetch(q.sas[i]);
+	assert(tally->worker < sad->n_workers);
+	sad_keep_readable(burst, tally->drops);
+	search.sad = sad;
+	search.n_unknown = 0;
+	/* Before anything is read that a later removal would make void. */
+	search.removals = atomic_load_explicit(&sad->removals, memory_order_acquire);
+	search_recent(&search, burst, tally->worker);
+	if (search.n_unknown > 0)
+		search_hash(&search, burst);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		uint8_t of = q.of[i];
+		const struct sa *sa = pkt_of(m)->sa;
 
-		if (!(q.found & UINT64_C(1) << of)) {
+		if (!sa) {
 			drop_one(tally->drops, m, DROP_in_no_sa);
-			continue;
-		}
-		pkt_of(m)->sa = q.sas[of];
-		if (sad_source_matches(q.sas[of], m)) {
-			replay_prefetch(pkt_of(m)->sa->replay);
-			burst->pkts[kept++] = m;
-		} else {
+		} else if (!sad_source_matches(sa, m)) {
 			sa_drop_one(tally, m, in_endpoint);
+		} else {
+			replay_prefetch(sa->replay);
+			burst->pkts[kept++] = m;
 		}
 	}
 	burst->n = kept;

@@ -19,8 +19,15 @@
 struct rte_rcu_qsbr;
 struct sad;
 
-/* Room for `capacity` SAs at least. `qsbr` is borrowed. Returns 0, or -ENOMEM with err set. */
-int sad_create(uint32_t capacity, struct rte_rcu_qsbr *qsbr, int socket, struct sad **sad, struct err *err);
+struct sad_conf {
+	uint32_t capacity; /* SAs that there is room for, at least */
+	unsigned n_workers;
+	struct rte_rcu_qsbr *qsbr; /* borrowed */
+	int socket;
+};
+
+/* Returns 0, or -ENOMEM with err set. */
+int sad_create(const struct sad_conf *conf, struct sad **sad, struct err *err);
 /* No worker may be looking up any more. The SAs stay the caller's. */
 void sad_destroy(struct sad *sad);
 
@@ -37,9 +44,9 @@ int sad_remove(struct sad *sad, const struct sa *sa);
 struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr *destination);
 
 /*
- * For each ESP packet find the SA and put it into struct pkt. Drops: in_hdr where the ESP header is cut
- * short, in_no_sa, in_endpoint where the outer source is not the SA's, in_esp_fragment (section 3.4.1 of RFC
- * 4303).
+ * For each ESP packet find the SA and put it into struct pkt. tally->worker is the calling thread's, as it
+ * alone uses what that worker remembers of earlier look-ups. Drops: in_hdr where the ESP header is cut short,
+ * in_no_sa, in_endpoint where the outer source is not the SA's, in_esp_fragment (section 3.4.1 of RFC 4303).
  */
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally);
 

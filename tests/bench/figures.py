@@ -2,7 +2,7 @@
 
 import statistics
 
-from scenarios import ALGORITHMS, FLOOD, IMIX, LATENCY, LOAD
+from scenarios import ALGORITHMS, FLOOD, FORWARD, IMIX, LATENCY, LOAD
 
 # Beyond these, somebody else had a part in the figure: the least or the most of what, and what that means.
 LEAST = {"cpu_share": (0.98, "a worker had its CPU for only {:.1%} of the time"),
@@ -97,6 +97,8 @@ class Scenario:
         # Neither is always the first.
         for name, program in runs if len(self.repetitions) % 2 else reversed(runs):
             repetition[name] = machine.culvert(program, spec)
+        if machine.stages_program and spec.kind in (FORWARD, FLOOD):
+            repetition["stages"] = machine.culvert(machine.stages_program, spec)["stage_cycles"]
         if spec.has_peers:
             # The frames of the last run are still there.
             repetition["move"] = machine.move_cycles(spec)
@@ -179,6 +181,10 @@ def forward_figures(spec, used):
     result |= summary("rewind_cycles", [x["rewind_cycles"] for x in own if "rewind_cycles" in x], 1)
     result |= ratio_summary("ratio", [(r["crypto"], r["own"]["cycles"]) for r in peers])
     result |= ratio_summary("efficiency", [(r["crypto"] + r["move"], r["own"]["cycles"]) for r in peers])
+    stages = [r["stages"] for r in used if "stages" in r]
+    if stages:
+        result["stage_cycles"] = {name: round(statistics.median(s.get(name, 0) for s in stages), 1)
+                                  for name in stages[0]}
     others = [r["other"]["cycles"] for r in used if "other" in r]
     if others:
         result |= summary("other_cycles", others, 1)

@@ -94,6 +94,8 @@ class Machine:
     def __init__(self, options, directory):
         self.programs = [os.path.join(build, "tests/bench/bench")
                          for build in (options.build, options.other_build) if build]
+        # Another build of the first, which counts the cycles of stages.
+        self.stages_program = options.stages_build and os.path.join(options.stages_build, "tests/bench/bench")
         self.hugepages = options.hugepages
         self.seconds = 0.4 if options.quick else 1.0
         self.directory = directory

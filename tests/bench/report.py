@@ -115,6 +115,15 @@ def print_load(results):
               f"and {r['hugepages_bytes'] / 1e6:.0f} MB of hugepages\n")
 
 
+def print_stages(results):
+    names = list(dict.fromkeys(name for r in results for name in r["stage_cycles"]))
+    rows = [["cycles of stages"] + names]
+    rows += [[r["scenario"]] + [marked(f"{r['stage_cycles'].get(name, 0):g}", r["tainted"]) for name in names]
+             for r in results]
+    print_table(rows)
+    print("medians, of a build that counts them, which costs some two cycles a stage.\n")
+
+
 def print_results(results):
     measured = [r for r in results if "error" not in r]
     if measured:
@@ -126,7 +135,7 @@ def print_results(results):
     for printer, some in ((print_forward, of_kind[FORWARD]),
                           (print_speedup, [r for r in of_kind[FORWARD] if "speedup" in r]),
                           (print_flood, of_kind[FLOOD]), (print_latency, of_kind[LATENCY]),
-                          (print_load, of_kind[LOAD])):
+                          (print_load, of_kind[LOAD]), (print_stages, [r for r in measured if "stage_cycles" in r])):
         if some:
             printer(some)
 
@@ -162,11 +171,13 @@ def options_parse():
     parser = argparse.ArgumentParser(prog="tools/bench")
     parser.add_argument("--build", help=argparse.SUPPRESS)
     parser.add_argument("--other-build", help=argparse.SUPPRESS)
+    parser.add_argument("--stages-build", help=argparse.SUPPRESS)
     parser.add_argument("--hugepages", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios, or patterns of them")
     parser.add_argument("--list", action="store_true", help="print the table of scenarios")
     parser.add_argument("--quick", action="store_true", help="few scenarios, fewer and shorter repetitions")
     parser.add_argument("--json", action="store_true", help="one JSON object a scenario, a line each")
+    parser.add_argument("--stages", action="store_true", help="the cycles of each stage too, by another build")
     parser.add_argument("--repetitions", type=int, metavar="N", help="default 7; 5 with --compare, 3 with --quick")
     parser.add_argument("--compare", metavar="REV", help="measure that commit too, in turn with this checkout")
     return parser.parse_args()

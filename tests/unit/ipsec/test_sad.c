@@ -15,6 +15,7 @@
 #include "support/tsan.h"
 
 #define N_MANY     1000
+#define N_WORKERS  4 /* that the table and the QSBR variable know */
 #define N_READERS  2
 #define N_ALIVE    16 /* SAs that come and go, each under an SPI of its own */
 #define N_REPLACED 4  /* of them at a time */
@@ -31,9 +32,14 @@ static void setup(void)
 	struct err err;
 
 	eal_setup();
-	qsbr = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(4), RTE_CACHE_LINE_SIZE);
-	rte_rcu_qsbr_init(qsbr, 4);
-	ck_assert_int_eq(sad_create(N_MANY, qsbr, SOCKET_ID_ANY, &sad, &err), 0);
+	qsbr = rte_zmalloc(NULL, rte_rcu_qsbr_get_memsize(N_WORKERS), RTE_CACHE_LINE_SIZE);
+	rte_rcu_qsbr_init(qsbr, N_WORKERS);
+	ck_assert_int_eq(sad_create(&(struct sad_conf){.capacity = N_MANY,
+					    .n_workers = N_WORKERS,
+					    .qsbr = qsbr,
+					    .socket = SOCKET_ID_ANY},
+				 &sad, &err),
+		0);
 	drops = (struct drops){0};
 }
 
@@ -325,7 +331,7 @@ struct looker {
 
 static void lookup_all(struct looker *looker)
 {
-	struct sa_tally mine = {.drops = &looker->drops};
+	struct sa_tally mine = {.drops = &looker->drops, .worker = looker->thread};
 	struct burst burst = {0};
 
 	for (uint32_t i = 0; i < 2 * N_ALIVE; i++)
