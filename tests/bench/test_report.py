@@ -36,10 +36,14 @@ class FakeMachine:
     def __init__(self, *cycles, programs=("this",), hugepages=True, **shares):
         self.cycles = list(cycles)
         self.programs = list(programs)
+        self.stages_program = None
+        self.stages = []
         self.hugepages = hugepages
         self.shares = {"cpu_share": 1.0, "busy_share": 1.0} | shares
 
     def culvert(self, program, spec):
+        if program == "stages":
+            return {"stage_cycles": self.stages.pop(0)}
         cycles = self.cycles.pop(0)
         if isinstance(cycles, Failure):
             raise cycles
@@ -68,6 +72,21 @@ def measured(name, *cycles, shares=None, **kinds):
     while machine.cycles:
         scenario.measure(machine, witness(shares))
     return scenario, machine
+
+
+class Stages(unittest.TestCase):
+    def test_are_medians_of_another_build(self):
+        machine = FakeMachine(100, 110, 120)
+        machine.stages_program = "stages"
+        machine.stages = [{"parse": 10, "tx": 5}, {"parse": 30, "tx": 6}, {"parse": 20, "tx": 7}]
+        scenario = Scenario(BY_NAME["gcm-out-64-1sa"])
+        while machine.cycles:
+            scenario.measure(machine, witness())
+        self.assertEqual(scenario.result(machine)["stage_cycles"], {"parse": 20, "tx": 6})
+
+    def test_are_not_there_without_it(self):
+        scenario, machine = measured("gcm-out-64-1sa", 100)
+        self.assertNotIn("stage_cycles", scenario.result(machine))
 
 
 class Names(unittest.TestCase):
@@ -308,7 +327,7 @@ class Program(unittest.TestCase):
         self.assertIn("no scenario is called gcm-in-65", done.stderr)
 
     def test_more_workers_than_cpus(self):
-        options = types.SimpleNamespace(build="/nowhere", other_build=None, hugepages=False, quick=True)
+        options = types.SimpleNamespace(build="/nowhere", other_build=None, stages_build=None, hugepages=False, quick=True)
         machine = Machine(options, "/nowhere")
         machine.cpus = [0]
         with self.assertRaisesRegex(Failure, "2 workers need as many CPUs, and there are 1"):
