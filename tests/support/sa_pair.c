@@ -13,6 +13,15 @@ static struct ip_addr addr(const char *text)
 	return out;
 }
 
+int sa_pair_algs(void)
+{
+	int n = 0;
+
+	while (alg_at((size_t)n))
+		n++;
+	return n;
+}
+
 struct secret sa_pair_key(const struct alg *alg)
 {
 	struct secret key = {.length_bytes = alg_key_bytes(alg)};

@@ -24,6 +24,9 @@ struct sa_pair {
 	struct sa *in;
 };
 
+/* How many algorithms there are, for the cases of a loop. */
+int sa_pair_algs(void);
+
 /* A key of the length that the algorithm wants: bytes that count up from 1. */
 struct secret sa_pair_key(const struct alg *alg);
 
