@@ -235,7 +235,7 @@ class TwoWorkers(unittest.TestCase):
         return site, site.tunnel(replay_window=self.WINDOW)
 
     def test_packets_of_one_sa_are_numbered_once_each(self):
-        # AR-1, PCP-2: two workers seal for one SA; also where they have to share a queue to the link.
+        # ESP-6, PCP-2: two workers seal for one SA; also where they have to share a queue to the link.
         for tx_queues in (2, 1):
             site, peer = self.site(tx_queues=tx_queues)
             packets = [udp(A.host[4], B.host[4], number.to_bytes(4, "big")) for number in range(self.N)]
@@ -248,7 +248,7 @@ class TwoWorkers(unittest.TestCase):
             self.assertEqual(run.drops, {})
 
     def test_no_number_is_used_twice_however_long_both_workers_seal(self):
-        # AR-1, ALG-1: both never run out of packets, until the gateway is stopped in the middle of them; with one
+        # ESP-6, ALG-1: both never run out of packets, until the gateway is stopped in the middle of them; with one
         # queue to the link they also have to wait for each other.
         for tx_queues, crypto_mode in ((1, "sync"), (2, "async")):
             site, peer = self.site(tx_queues=tx_queues)
@@ -264,8 +264,10 @@ class TwoWorkers(unittest.TestCase):
 
             esp = 14 + 20
             numbers = [frame[esp + 4:esp + 8] for frame in run.raw["wan"] if frame[12:14] == b"\x08\x00"]
+            ivs = [frame[esp + 8:esp + 16] for frame in run.raw["wan"] if frame[12:14] == b"\x08\x00"]
             self.assertGreater(len(numbers), 100000)
             self.assertEqual(len(set(numbers)), len(numbers))
+            self.assertEqual(len(set(ivs)), len(ivs))
             self.assertTrue(all(worker["busy_loops"] > 100 for worker in workers.values()))
 
     def test_packets_of_one_sa_are_all_delivered_once(self):

@@ -178,7 +178,7 @@ class Selectors(unittest.TestCase):
         self.assertEqual(run.drops, {"out_no_policy": len(bad)})
 
     def test_a_later_fragment_matches_no_port(self):
-        # SPD-8, FRG-4: its ports can't be seen, and are not 0 either; the first fragment has them.
+        # SPD-8: its ports can't be seen, and are not 0 either; the first fragment has them.
         site = Site()
         site.policy("out", "bypass", protocol="udp", destination_port="0-53")
         four = fragment(udp(A.host[4], OUTSIDE[4], bytes(64), dport=53), fragsize=32)

@@ -2,8 +2,8 @@
 import random
 import unittest
 
-from scapy.layers.inet import IP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop
 from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import Ether
 
@@ -159,7 +159,7 @@ class Forgery(unittest.TestCase):
 
 class CutShort(unittest.TestCase):
     def test_a_frame_cut_at_any_length_is_dropped(self):
-        # SPD-7, SAL-7: the link lost the rest; the IP header tells how much there was.
+        # SAL-7: the link lost the rest; the IP header tells how much there was.
         for outer in (4, 6):
             site = Site()
             peer = site.tunnel(outer=outer)
@@ -196,7 +196,9 @@ class CutShort(unittest.TestCase):
         # SPD-7: both versions, from the protected side; with extension headers there is more to cut.
         site = Site()
         site.policy("out", "bypass")
-        frames = [site.frame("lan", udp(A.host[4], B.host[4])), site.frame("lan", udp(A.host[6], B.host[6]))]
+        extensions = IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt()
+        frames = [site.frame("lan", packet) for packet in (udp(A.host[4], B.host[4]), udp(A.host[6], B.host[6]),
+            built(ip(A.host[6], B.host[6]) / extensions / UDP() / b"extensions"))]
         cut = [frame[:length] for frame in frames for length in range(1, len(frame))]
 
         run = site.run(lan=cut)

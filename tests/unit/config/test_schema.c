@@ -48,7 +48,7 @@ START_TEST(a_fault_of_a_neighbour_is_found_at_its_place)
 }
 END_TEST
 
-/* ESP-9, ALG-3, AR-1, AR-8, ALG-13 */
+/* SAL-3, TUN-10, ESP-9, ALG-3, ALG-9, ALG-11, AR-1, AR-8, ALG-13 */
 START_TEST(a_fault_of_an_sa_is_found_at_its_place_and_no_key_is_shown)
 {
 	assert_findings(&sas_cases[_i]);

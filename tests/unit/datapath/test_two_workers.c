@@ -154,7 +154,7 @@ static void look_at_esp(struct outbound *out, unsigned queue)
 	}
 }
 
-/* ESP-6, AR-1, ALG-1 */
+/* ESP-6, PCP-2 */
 START_TEST(each_number_leaves_once_and_they_ascend_in_each_queue)
 {
 	struct rte_mbuf *frame =
@@ -349,7 +349,7 @@ static void await_all(uint64_t start_ns)
 	}
 }
 
-/* REK-4, SPD-13: control frees a snapshot when both workers have adopted the next, while they forward. */
+/* Control frees a snapshot when both workers have adopted the next, while they forward. */
 START_TEST(no_worker_reads_a_snapshot_that_control_has_freed)
 {
 	const char *destinations[N_KINDS] = {"203.0.113.5", "10.2.0.1", "10.2.3.1"};
