@@ -43,6 +43,8 @@ struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inboun
 		.key = sa_pair_key(alg),
 		.replay_window_pkts = SA_PAIR_WINDOW,
 		.esn = spec->esn,
+		.df = spec->df,
+		.dscp = spec->has_dscp ? spec->dscp : SA_DSCP_COPY,
 	};
 	struct sa_params params = {
 		.conf = &conf,

@@ -16,6 +16,9 @@ struct sa_spec {
 	bool esn;
 	uint32_t spi; /* 0: 0x1001 */
 	uint64_t iv_mask;
+	enum sa_df df;
+	bool has_dscp; /* else copied */
+	uint8_t dscp;
 	unsigned n_workers; /* 0: 1 */
 };
 

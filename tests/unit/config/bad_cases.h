@@ -450,6 +450,22 @@ static const struct bad_case sas_cases[] = {
 	 "6:138: sas.x.esn: expects true or false, not '1'\n"},
 	{PORTS
 	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", df: clean}\n",
+	 "6:137: sas.x.df: expects one of set, clear, copy, not 'clean' (did you mean 'clear'?)\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dscp: 64}\n",
+	 "6:139: sas.x.dscp: expects one of copy or a number from 0 to 63, not '64'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dscp: coppy}\n",
+	 "6:139: sas.x.dscp: expects one of copy or a number from 0 to 63, not 'coppy' (did you mean 'copy'?)\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: \"2001:db8::1\", destination: \"2001:db8:1::1\", esp: aes128gcm16, key: " KEY_A ", df: copy}\n",
+	 "6:144: sas.x.df: the tunnel's header is IPv6, which has no DF flag\n"},
+	{PORTS
+	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 203.0.113.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
 	 "6:6: sas.x: neither source nor destination is the gateway's own address\n"},
 	{PORTS

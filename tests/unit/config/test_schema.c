@@ -116,6 +116,8 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert_uint_eq(gateway.ports[0].vlan, PORT_VLAN_NONE);
 	ck_assert_uint_eq(gateway.sas[0].replay_window_pkts, 1024);
 	ck_assert(!gateway.sas[0].esn);
+	ck_assert_int_eq(gateway.sas[0].df, SA_DF_SET);
+	ck_assert_int_eq(gateway.sas[0].dscp, SA_DSCP_COPY);
 	ck_assert_uint_eq(gateway.policies[0].selector.n_sources, 0);
 	ck_assert_int_eq(gateway.policies[0].selector.protocol, SELECTOR_PROTOCOL_ANY);
 	ck_assert(port_range_is_any(&gateway.policies[0].selector.source_ports));
@@ -142,7 +144,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 		"  s: {spi: 0xFFFFFFFF, source: \"2001:db8::1\", destination: \"2001:db8:1::1\", mode: "
 		"tunnel,\n"
 		"      esp: aes128gcm16, key: \"0x000102030405060708090a0b0c0d0e0f10111213\", replay_window: "
-		"0}\n",
+		"0, dscp: 46}\n",
 		&gateway);
 
 	ck_assert_str_eq(printed, "");
@@ -170,6 +172,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert_uint_eq(gateway.sas[0].key.length_bytes, 20);
 	ck_assert_uint_eq(gateway.sas[0].key.bytes[19], 0x13);
 	ck_assert_uint_eq(gateway.sas[0].replay_window_pkts, 0);
+	ck_assert_int_eq(gateway.sas[0].dscp, 46);
 	free(printed);
 	gateway_fini(&gateway);
 }
