@@ -20,6 +20,7 @@ def both_gateways(packets, **tunnel):
 
 class RoundTrip(unittest.TestCase):
     def test_two_gateways_carry_a_packet_from_lan_to_lan(self):
+        # MAN-1
         packet = udp(A.host[4], B.host[4])
 
         sent, received = both_gateways([packet])
@@ -237,7 +238,7 @@ class Shapes(unittest.TestCase):
         self.assertEqual(run.drops, {"in_dummy": 1, "in_replay": 1})
 
     def test_padding_that_does_not_count_up_is_refused(self):
-        # ESP-2, TUN-9: authentic, but not what a sender may make; nor may the next header be of the other version.
+        # ESP-2, TUN-9, TUN-10: authentic, but not what a sender may make; nor may the next header be of the other version.
         site = Site()
         peer = site.tunnel()
         inner = bytes(udp(B.host[4], A.host[4], b"123"))
@@ -290,3 +291,33 @@ class Shapes(unittest.TestCase):
         run = site.run(wan=[first.seal(packet)])
 
         self.assertEqual([bytes(second.open(p)) for p in run.wan], [bytes(routed(packet))])
+
+    def test_a_policy_for_its_own_tunnels_ends_does_not_go_round(self):
+        # SPD-14: it covers the ESP packets that it makes, in both versions, which are not looked up again.
+        for outer in (4, 6):
+            site = Site()
+            peer = site.tunnel(outer=outer, inner=outer, policies=False)
+            site.policy("out", "protect", sas=["t-out"])
+            packets = [udp(A.host[outer], B.wan[outer]), udp(A.host[outer], A.router[outer])]
+
+            run = site.run(lan=packets)
+
+            self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(p)) for p in packets])
+            self.assertEqual(run.drops, {})
+
+    def test_a_tunnel_that_leads_back_to_itself_ends_with_the_ttl(self):
+        # SPD-14: each gateway sends what comes out of the tunnel into it again, until the inner TTL is used up.
+        sites = Site(A, B), Site(B, A)
+        for site in sites:
+            site.tunnel(policies=False)
+            for way in ("out", "in"):
+                site.policy(way, "protect", destination="10.9.0.0/16", sas=[f"t-{way}"])
+        packets, hops = [udp(A.host[4], "10.9.0.1", ttl=8)], 0
+
+        run = sites[0].run(lan=packets)
+        while run.wan:
+            hops += 1
+            run = sites[hops % 2].run(wan=run.wan)
+
+        # No policy is there for the ICMP error, which would else answer it.
+        self.assertEqual((hops, run.drops), (7, {"ttl_expired": 1, "out_no_policy": 1}))

@@ -97,6 +97,7 @@ START_TEST(a_faulty_value_raises_no_finding_elsewhere)
 }
 END_TEST
 
+/* AR-1, TUN-4, TUN-5 */
 START_TEST(what_is_left_out_has_its_default)
 {
 	struct gateway gateway;

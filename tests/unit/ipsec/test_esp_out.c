@@ -333,6 +333,7 @@ START_TEST(padding_counts_up_from_one_to_the_block)
 }
 END_TEST
 
+// ESP-6
 START_TEST(runs_of_one_sa_have_numbers_in_order)
 {
 	struct sa *a = sa_of(&env, &(struct sa_spec){.spi = 0x1001}, false);
