@@ -67,8 +67,8 @@ def cases_of_c(lines):
             yield from ((at, text, in_test) for at, text in waiting)
             waiting = []
         elif code.strip() and not in_test:
-            yield from ((at, text, None) for at, text in waiting)
-            waiting = []
+            yield from ((at, text, None) for at, text in [*waiting, (number, comment)])
+            waiting, comment = [], ""
         if in_test:
             yield number, comment, in_test
         elif comment:
