@@ -61,6 +61,7 @@ extern const struct schema_type read_prefix;    /* struct ip_prefix, host bits z
 extern const struct schema_type read_range;     /* struct ip_range */
 extern const struct schema_type read_mac;       /* struct mac_addr */
 extern const struct schema_type read_protocol;  /* int */
+extern const struct schema_type read_dscp;      /* int */
 extern const struct schema_type read_port_range; /* struct port_range, between the row's min and max */
 extern const struct schema_type read_algorithm;  /* const struct alg * */
 extern const struct schema_type read_key;        /* struct secret */

@@ -4,6 +4,7 @@
 #include "config/suggest.h"
 #include "model/alg.h"
 #include "model/policy.h"
+#include "model/sa_conf.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -270,21 +271,36 @@ static bool mac_read(
 
 const struct schema_type read_mac = {"a unicast MAC address", mac_read};
 
-static bool protocol_read(
-	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)
+/* One of the choices, or a number up to max, which `more` says to the reader. */
+static bool choice_or_number_read(struct reader *reader, const struct schema_key *key,
+	const struct yaml_node *node, uint64_t max, const char *more, void *field)
 {
 	const struct schema_choice *choice = find_choice(key->choices, node->text);
 	uint64_t number;
 	int value;
 
-	if (!choice && (!parse_number(node->text, strlen(node->text), &number) || number > 255))
-		return expects_choice(reader, node, key->choices, " or a number from 0 to 255");
+	if (!choice && (!parse_number(node->text, strlen(node->text), &number) || number > max))
+		return expects_choice(reader, node, key->choices, more);
 	value = choice ? choice->value : (int)number;
 	memcpy(field, &value, sizeof(value));
 	return true;
 }
 
+static bool protocol_read(
+	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)
+{
+	return choice_or_number_read(reader, key, node, UINT8_MAX, " or a number from 0 to 255", field);
+}
+
 const struct schema_type read_protocol = {"a number from 0 to 255, or one of", protocol_read};
+
+static bool dscp_read(
+	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)
+{
+	return choice_or_number_read(reader, key, node, SA_DSCP_MAX, " or a number from 0 to 63", field);
+}
+
+const struct schema_type read_dscp = {"a number from 0 to 63, or one of", dscp_read};
 
 static bool port_range_read(
 	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)

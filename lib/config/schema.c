@@ -33,6 +33,9 @@ static const struct schema_choice crypto_modes[] = {
 static const struct schema_choice sides[] = {
 	{"protected", SIDE_PROTECTED}, {"unprotected", SIDE_UNPROTECTED}, {NULL, 0}};
 static const struct schema_choice modes[] = {{"tunnel", 0}, {NULL, 0}};
+static const struct schema_choice dfs[] = {
+	{"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}, {"copy", SA_DF_COPY}, {NULL, 0}};
+static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, {NULL, 0}};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
@@ -124,6 +127,10 @@ static const struct schema_key sa_keys[] = {
 		.doc = "How late a packet may come and still be told from a replay; 0 turns anti-replay off."},
 	{"esn", .type = &read_bool, FIELD(struct sa_conf, esn), .fallback = "false",
 		.doc = "Extended (64-bit) sequence numbers, as agreed with the other end."},
+	{"df", .type = &read_choice, FIELD(struct sa_conf, df), .choices = dfs, .fallback = "set",
+		.doc = "The DF flag of an outbound SA's IPv4 tunnel header; `copy` takes the inner packet's, and sets it for an IPv6 packet."},
+	{"dscp", .type = &read_dscp, FIELD(struct sa_conf, dscp), .choices = dscps, .fallback = "copy",
+		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
 };
 
 static const struct schema_key policy_keys[] = {
@@ -244,6 +251,9 @@ static void sa_finish(struct reader *reader, const struct schema_result *result,
 	if (sa->esn && result_is_good(result, "replay_window") && sa->replay_window_pkts == 0)
 		read_fault(reader, yaml_node_find(result->node, "esn"), "esn",
 			"extended sequence numbers need anti-replay, but replay_window is 0");
+	if (yaml_node_find(result->node, "df") && result_is_good(result, "df") && sa->source.family == IP_V6)
+		read_fault(reader, yaml_node_find(result->node, "df"), "df",
+			"the tunnel's header is IPv6, which has no DF flag");
 }
 
 static void policy_init(void *object)

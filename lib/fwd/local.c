@@ -44,12 +44,16 @@ void local_split(struct burst *burst, const struct local_addrs *local, struct bu
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 
-		if (!local_match_one(local, m))
-			burst->pkts[kept++] = m;
-		else if (esp && pkt_of(m)->protocol == IPPROTO_ESP)
+		if (!local_match_one(local, m)) {
+			if (pkt_is_link_local(m))
+				drop_one(drops, m, DROP_in_link_local);
+			else
+				burst->pkts[kept++] = m;
+		} else if (esp && pkt_of(m)->protocol == IPPROTO_ESP) {
 			burst_add_one(esp, m);
-		else
+		} else {
 			burst_add_one(host, m);
+		}
 	}
 	burst->n = kept;
 }

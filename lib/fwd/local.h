@@ -33,7 +33,8 @@ bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m);
 
 /*
  * Sort out packets for the gateway itself: ESP (protocol 50, a fragment of it too) to *esp, everything else
- * to *host; keep the rest. With esp NULL, ESP is nothing special and goes to *host.
+ * to *host; keep the rest, but drop what no router may forward (in_link_local). With esp NULL, ESP is nothing
+ * special and goes to *host.
  */
 void local_split(struct burst *burst, const struct local_addrs *local, struct burst *esp, struct burst *host,
 	struct drops *drops);

@@ -7,6 +7,7 @@
 
 #include <rte_ip.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 
 #include "base/counter.h"
 
@@ -57,6 +58,22 @@ static void outer_header_init(struct sa *sa)
 		outer_ipv6_init(sa);
 }
 
+/* RFC 6040 section 4.1: ECN is always copied. */
+#define CLASS_ECN_MASK   0x03
+#define CLASS_DSCP_SHIFT 2
+
+/* What varies in the tunnel's header from packet to packet, and how. */
+static void outer_rules_init(struct sa *sa, const struct sa_conf *conf)
+{
+	bool copy = conf->dscp == SA_DSCP_COPY;
+
+	sa->class_copied = copy ? UINT8_MAX : CLASS_ECN_MASK;
+	sa->class_fixed = copy ? 0 : (uint8_t)(conf->dscp << CLASS_DSCP_SHIFT);
+	sa->df = (uint8_t)conf->df;
+	sa->outer_id = (uint16_t)rte_rand();
+	sa->label_seed = (uint32_t)rte_rand();
+}
+
 /* What follows from the configuration alone. */
 static void sa_init(struct sa *sa, const struct sa_params *params)
 {
@@ -81,6 +98,7 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa);
+	outer_rules_init(sa, conf);
 	atomic_init(&sa->inner_mtu, sa_inner_mtu(sa, LINK_MTU_USUAL));
 }
 

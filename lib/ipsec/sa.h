@@ -74,6 +74,11 @@ struct sa {
 	 * read by workers, relaxed. It is exact: one byte more does not fit.
 	 */
 	_Atomic uint16_t inner_mtu;
+	/* Outbound: the bits of the inner traffic class that the tunnel's header gets, and those it always
+	 * has. */
+	uint8_t class_copied;
+	uint8_t class_fixed;
+	uint8_t df;                   /* enum sa_df */
 	struct sa_counters *counters; /* one for each worker */
 	struct replay *replay;        /* inbound */
 	/*
@@ -82,6 +87,8 @@ struct sa {
 	 */
 	alignas(RTE_CACHE_LINE_SIZE) uint8_t outer_header[40];
 	struct ip_addr source;
+	uint16_t outer_id;   /* random; what the ID of an IPv4 header without DF counts from */
+	uint32_t label_seed; /* random; of the hash that is an IPv6 header's flow label */
 	/* Written if the SA is outbound. The destination is compared where it is inbound. */
 	alignas(RTE_CACHE_LINE_SIZE) struct seq seq;
 	struct ip_addr destination;
@@ -91,8 +98,9 @@ struct sa {
 	char name[SA_NAME_MAX];
 };
 
-_Static_assert(
-	offsetof(struct sa, outer_header) == RTE_CACHE_LINE_SIZE, "a packet reads two lines and writes one");
+_Static_assert(offsetof(struct sa, outer_header) == RTE_CACHE_LINE_SIZE &&
+		       offsetof(struct sa, seq) == 2 * RTE_CACHE_LINE_SIZE,
+	"a packet reads two lines and writes one");
 
 /* Many SAs are in no cache: ask for the lines that the next stages read. */
 static inline void sa_prefetch(const struct sa *sa)

@@ -20,6 +20,16 @@
 #define SA_REPLAY_WINDOW_MIN     32
 #define SA_REPLAY_WINDOW_MAX     16384
 #define SA_REPLAY_WINDOW_DEFAULT 1024
+/* RFC 2474 section 3: six bits. */
+#define SA_DSCP_MAX  63
+#define SA_DSCP_COPY (-1)
+
+/* The DF flag of the tunnel's IPv4 header (RFC 4301 section 8.1). */
+enum sa_df {
+	SA_DF_SET,
+	SA_DF_CLEAR,
+	SA_DF_COPY, /* an IPv4 packet's own; set for an IPv6 packet, which no router fragments */
+};
 
 struct sa_conf {
 	char *name;
@@ -30,6 +40,8 @@ struct sa_conf {
 	struct secret key;           /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
 	uint32_t replay_window_pkts; /* 0: off */
 	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
+	enum sa_df df;
+	int dscp; /* of the tunnel's header, or SA_DSCP_COPY: the inner packet's (RFC 4301 section 4.4.2.1) */
 };
 
 #endif

@@ -35,6 +35,12 @@ static inline bool address_is_local(uint8_t family, const uint8_t *address)
 	return memcmp(address, zero, sizeof(zero)) == 0 && address[15] <= 1;
 }
 
+/* Of IPv6 (RFC 4291 section 2.5.6). */
+static inline bool ipv6_is_link_local(const uint8_t *address)
+{
+	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+}
+
 static inline bool ipv6_is_unspecified(const uint8_t *address)
 {
 	static const uint8_t zero[16];

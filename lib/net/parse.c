@@ -378,18 +378,6 @@ void parse_burst(struct burst *burst, const struct parse_port *port, struct burs
 	burst->n = kept;
 }
 
-/* Link-local addresses mean nothing at the tunnel's other end (RFC 4291 section 2.5.6). */
-static bool has_link_local(struct rte_mbuf *m)
-{
-	const uint8_t *source = pkt_source(m);
-	const uint8_t *destination = pkt_destination(m);
-
-	if (pkt_of(m)->family != IP_V6)
-		return false;
-	return (source[0] == 0xfe && (source[1] & 0xc0) == 0x80) ||
-	       (destination[0] == 0xfe && (destination[1] & 0xc0) == 0x80);
-}
-
 bool parse_inner_one(struct rte_mbuf *m, uint8_t family)
 {
 	struct pkt *p = pkt_of(m);
@@ -402,5 +390,5 @@ bool parse_inner_one(struct rte_mbuf *m, uint8_t family)
 	};
 	// What the NIC said of a checksum was about the outer header. Neighbour discovery is for the link
 	// only.
-	return parse_ip(m, family, false) == PARSE_KEEP && !has_link_local(m);
+	return parse_ip(m, family, false) == PARSE_KEEP && !pkt_is_link_local(m);
 }

@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/flow.h"
+#include "net/martian.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -93,6 +94,16 @@ static inline const uint8_t *pkt_destination(struct rte_mbuf *m)
 {
 	return pkt_of(m)->family == IP_V4 ? (const uint8_t *)&pkt_ipv4(m)->dst_addr
 					  : (const uint8_t *)&pkt_ipv6(m)->dst_addr;
+}
+
+/*
+ * Is it from or to an IPv6 address that means nothing on another link? A router must not forward such a
+ * packet (RFC 4291 section 2.5.6).
+ */
+static inline bool pkt_is_link_local(struct rte_mbuf *m)
+{
+	return pkt_of(m)->family == IP_V6 &&
+	       (ipv6_is_link_local(pkt_source(m)) || ipv6_is_link_local(pkt_destination(m)));
 }
 
 /* The selector values of a parsed packet. */

@@ -498,6 +498,5 @@ class Site:
         return run
 
     def check_no_key(self, text):
-        # ALG-13
         for key in self.keys:
             assert key.hex()[:8] not in text.lower(), "key bytes are in what culvertd said"

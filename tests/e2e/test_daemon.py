@@ -1,13 +1,14 @@
 """culvertd as an operator meets it: what it refuses and how it says so, signals, telemetry, several workers."""
 import glob
 import os
+import resource
 import signal
 import unittest
 
 from scapy.layers.inet import UDP
 from scapy.layers.ipsec import ESP
 
-from culvert import A, B, CPUS, Daemon, Site, routed, udp
+from culvert import A, ALGORITHMS, B, CPUS, Daemon, Site, routed, udp
 
 
 def check(site, text=None):
@@ -188,6 +189,59 @@ class Signals(unittest.TestCase):
         self.assertEqual(len(run.wan), 100)
 
 
+class Keys(unittest.TestCase):
+    def all_tunnels(self):
+        site = Site()
+        for index, esp in enumerate(ALGORITHMS):
+            site.tunnel(f"t{index}", esp, spi=0x1001 + index, there=f"10.2.{index}.0/24")
+        return site, [udp(A.host[4], f"10.2.{index}.10") for index in range(len(ALGORITHMS))]
+
+    def test_no_key_is_in_what_the_daemon_says(self):
+        # ALG-13: log, statistics, and each answer that telemetry has, of SAs with every algorithm.
+        site, packets = self.all_tunnels()
+        daemon = site.start(lan=packets).wait_settled(len(packets))
+        commands = daemon.telemetry("/")
+        commands += [f"/culvert/sa,{name}" for name in site.conf["sas"]]
+
+        said = [daemon.telemetry_text(command) for command in commands]
+        daemon.signal(signal.SIGUSR1)
+        daemon.wait_until(lambda: "total: " in daemon.stdout(), lambda: "it printed statistics")
+        daemon.signal()
+
+        self.assertIn("/culvert/sas", commands)
+        site.check_no_key("".join(said))
+        site.result(daemon, len(packets))
+
+    def test_a_crash_leaves_no_core_file(self):
+        # ALG-13: the keys are in the daemon's memory, and a core file would hold that.
+        site, packets = self.all_tunnels()
+        limits = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (limits[1], limits[1]))
+        try:
+            daemon = site.start(lan=packets).wait_settled(len(packets))
+        finally:
+            resource.setrlimit(resource.RLIMIT_CORE, limits)
+
+        daemon.signal(signal.SIGABRT)
+
+        _, status = os.waitpid(daemon.process.pid, 0)
+        daemon.process.returncode = -os.WTERMSIG(status)
+        self.assertEqual(os.WTERMSIG(status), signal.SIGABRT)
+        self.assertFalse(os.WCOREDUMP(status))
+
+    def test_a_restart_with_the_same_key_repeats_no_iv(self):
+        # REK-6: each start counts from another random number.
+        for esp, size in (("aes128gcm16", 8), ("chacha20poly1305", 8), ("aes128-sha256", 16)):
+            ivs = set()
+            for _ in range(2):
+                site = Site()
+                site.tunnel(esp=esp)
+                run = site.run(lan=[udp(A.host[4], B.host[4])] * 100)
+                ivs |= {packet[ESP].data[:size] for packet in run.wan}
+
+            self.assertEqual(len(ivs), 200, esp)
+
+
 class Telemetry(unittest.TestCase):
     def test_it_tells_what_the_statistics_tell(self):
         site = Site()
@@ -235,7 +289,7 @@ class TwoWorkers(unittest.TestCase):
         return site, site.tunnel(replay_window=self.WINDOW)
 
     def test_packets_of_one_sa_are_numbered_once_each(self):
-        # AR-1, PCP-2: two workers seal for one SA; also where they have to share a queue to the link.
+        # ESP-6, PCP-2: two workers seal for one SA; also where they have to share a queue to the link.
         for tx_queues in (2, 1):
             site, peer = self.site(tx_queues=tx_queues)
             packets = [udp(A.host[4], B.host[4], number.to_bytes(4, "big")) for number in range(self.N)]
@@ -248,7 +302,7 @@ class TwoWorkers(unittest.TestCase):
             self.assertEqual(run.drops, {})
 
     def test_no_number_is_used_twice_however_long_both_workers_seal(self):
-        # AR-1, ALG-1: both never run out of packets, until the gateway is stopped in the middle of them; with one
+        # ESP-6, ALG-1: both never run out of packets, until the gateway is stopped in the middle of them; with one
         # queue to the link they also have to wait for each other.
         for tx_queues, crypto_mode in ((1, "sync"), (2, "async")):
             site, peer = self.site(tx_queues=tx_queues)
@@ -264,8 +318,10 @@ class TwoWorkers(unittest.TestCase):
 
             esp = 14 + 20
             numbers = [frame[esp + 4:esp + 8] for frame in run.raw["wan"] if frame[12:14] == b"\x08\x00"]
+            ivs = [frame[esp + 8:esp + 16] for frame in run.raw["wan"] if frame[12:14] == b"\x08\x00"]
             self.assertGreater(len(numbers), 100000)
             self.assertEqual(len(set(numbers)), len(numbers))
+            self.assertEqual(len(set(ivs)), len(ivs))
             self.assertTrue(all(worker["busy_loops"] > 100 for worker in workers.values()))
 
     def test_packets_of_one_sa_are_all_delivered_once(self):

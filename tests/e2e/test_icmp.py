@@ -117,14 +117,26 @@ class TimeExceeded(unittest.TestCase):
         site.policy("out", "bypass")
         error = built(ip(A.host[4], B.host[4], ttl=1) / ICMP(type=UNREACHABLE) / IP() / UDP())
         later = built(IP(src=A.host[4], dst=B.host[4], ttl=1, frag=100, proto=17) / b"later fragment")
+        group = udp(A.host[4], "224.0.0.5", ttl=1)
 
-        run = site.run(lan=[error, later])
+        run = site.run(lan=[error, later, group])
 
-        self.assertEqual((run.lan, run.drops), ([], {"ttl_expired": 2}))
+        self.assertEqual((run.lan, run.drops), ([], {"ttl_expired": 2, "in_multicast": 1}))
+
+    def test_a_flood_of_packets_that_end_here_is_answered_at_a_limited_rate(self):
+        # ICM-3: of both versions; what gets no answer is still counted as what it was.
+        site = Site()
+        site.policy("out", "bypass")
+
+        run = site.run(lan=[udp(A.host[4], B.host[4], ttl=1), udp(A.host[6], B.host[6], hlim=1)] * 2500)
+
+        self.assertEqual(run.drops, {"ttl_expired": 5000})
+        self.assertGreater(len(run.lan), 10)
+        self.assertLess(len(run.lan), 4000)
 
 
 class TooBig(unittest.TestCase):
-    # PMT-1: what fits a link of 1500 bytes, by algorithm, for outer IPv4 and IPv6.
+    # What fits a link of 1500 bytes, by algorithm, for outer IPv4 and IPv6.
     LARGEST = {"aes128gcm16": (1446, 1426), "aes128-sha256": (1438, 1406), "aes256-sha512": (1422, 1390),
         "null-sha256": (1454, 1434), "chacha20poly1305": (1446, 1426)}
 

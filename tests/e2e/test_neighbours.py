@@ -95,6 +95,21 @@ class Answers(unittest.TestCase):
         self.assertEqual(run.drops, {"nd_bad": 1})
 
 
+class LinkLocal(unittest.TestCase):
+    def test_a_packet_with_a_link_local_address_is_never_forwarded(self):
+        # SPD-12: neither in clear nor in a tunnel, whatever the policies say.
+        site = Site()
+        site.tunnel(inner=6, policies=False)
+        site.policy("out", "bypass", destination=B.host[6])
+        site.policy("out", "protect", sas=["t-out"])
+        site.policy("in", "bypass")
+        lan = [udp("fe80::5", B.host[6]), udp("fe80::5", "fd00:2::77"), udp(A.host[6], "fe80::9")]
+
+        run = site.run(lan=lan, wan=[udp("fe80::5", A.host[6])])
+
+        self.assertEqual((run.lan, run.wan, run.drops), ([], [], {"in_link_local": 4}))
+
+
 class Questions(unittest.TestCase):
     def test_a_packet_waits_until_its_next_hop_has_answered(self):
         site = site_without_neighbours()

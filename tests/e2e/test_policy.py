@@ -178,7 +178,7 @@ class Selectors(unittest.TestCase):
         self.assertEqual(run.drops, {"out_no_policy": len(bad)})
 
     def test_a_later_fragment_matches_no_port(self):
-        # SPD-8, FRG-4: its ports can't be seen, and are not 0 either; the first fragment has them.
+        # SPD-8: its ports can't be seen, and are not 0 either; the first fragment has them.
         site = Site()
         site.policy("out", "bypass", protocol="udp", destination_port="0-53")
         four = fragment(udp(A.host[4], OUTSIDE[4], bytes(64), dport=53), fragsize=32)
@@ -203,14 +203,17 @@ class Selectors(unittest.TestCase):
         self.assertEqual(len(fragments), 3)
 
     def test_one_policy_may_name_both_versions(self):
-        # SPD-6: lists of prefixes; TUN-1: one SA carries both.
+        # SPD-6: lists of prefixes; TUN-1: one SA carries both, each way.
         site = Site()
         peer = site.tunnel(policies=False)
         site.policy("out", "protect", source=[A.net[4], A.net[6]], destination=[B.net[6], B.net[4]], sas=["t-out"])
+        site.policy("in", "protect", source=[B.net[4], B.net[6]], destination=[A.net[6], A.net[4]], sas=["t-in"])
         packets = [udp(A.host[version], B.host[version]) for version in (4, 6)]
+        answers = [udp(B.host[version], A.host[version]) for version in (4, 6)]
 
-        run = site.run(lan=packets)
+        run = site.run(lan=packets, wan=[peer.seal(answer) for answer in answers])
 
+        self.assertEqual([bytes(packet) for packet in run.lan], [bytes(routed(answer)) for answer in answers])
         self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(packet)) for packet in packets])
 
     def test_martian_and_group_addresses_are_dropped_before_any_policy(self):

@@ -2,8 +2,8 @@
 import random
 import unittest
 
-from scapy.layers.inet import IP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, PadN
 from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import Ether
 
@@ -159,7 +159,7 @@ class Forgery(unittest.TestCase):
 
 class CutShort(unittest.TestCase):
     def test_a_frame_cut_at_any_length_is_dropped(self):
-        # SPD-7, SAL-7: the link lost the rest; the IP header tells how much there was.
+        # SAL-7: the link lost the rest; the IP header tells how much there was.
         for outer in (4, 6):
             site = Site()
             peer = site.tunnel(outer=outer)
@@ -193,11 +193,27 @@ class CutShort(unittest.TestCase):
                 self.assertEqual(sum(run.drops.values()), len(cut), esp)
 
     def test_a_packet_in_clear_cut_at_any_length_is_dropped(self):
-        # SPD-7: both versions, from the protected side; with extension headers there is more to cut.
+        # Both versions, from the protected side.
         site = Site()
         site.policy("out", "bypass")
         frames = [site.frame("lan", udp(A.host[4], B.host[4])), site.frame("lan", udp(A.host[6], B.host[6]))]
         cut = [frame[:length] for frame in frames for length in range(1, len(frame))]
+
+        run = site.run(lan=cut)
+
+        self.assertEqual((run.wan, run.drops), ([], {"in_hdr": len(cut)}))
+
+    def test_a_chain_of_extension_headers_cut_at_any_length_is_dropped(self):
+        # SPD-7: the IPv6 header agrees with what is left.
+        site = Site()
+        site.policy("out", "bypass")
+        headers = IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(12))]) / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(20))])
+        whole = bytes(ip(A.host[6], B.host[6]) / headers / UDP())
+        cut = []
+        for length in range(40, len(whole) - 4):
+            packet = IPv6(whole[:40])
+            packet.plen = length - 40
+            cut.append(site.frame("lan", built(packet)) + whole[40:length])
 
         run = site.run(lan=cut)
 

@@ -20,6 +20,7 @@ def both_gateways(packets, **tunnel):
 
 class RoundTrip(unittest.TestCase):
     def test_two_gateways_carry_a_packet_from_lan_to_lan(self):
+        # MAN-1
         packet = udp(A.host[4], B.host[4])
 
         sent, received = both_gateways([packet])
@@ -89,6 +90,52 @@ class Headers(unittest.TestCase):
             self.assertEqual([getattr(p, field) for p in run.wan], classes)
             self.assertEqual([peer.open(p).tos for p in run.wan], classes)
 
+    def test_a_fixed_dscp_stands_in_every_outer_header(self):
+        # TUN-5: 0 is a number like the others; ECN is copied all the same, and the inner header is left alone.
+        for dscp in (0, 34):
+            for outer_version, field in ((4, "tos"), (6, "tc")):
+                site = Site()
+                peer = site.tunnel(outer=outer_version, dscp=dscp)
+
+                run = site.run(lan=[udp(A.host[4], B.host[4], tos=tos) for tos in (0, 0xb8, 0xbb)])
+
+                self.assertEqual([getattr(p, field) for p in run.wan], [dscp << 2, dscp << 2, dscp << 2 | 3])
+                self.assertEqual([peer.open(p).tos for p in run.wan], [0, 0xb8, 0xbb])
+
+    def test_df_of_the_outer_header_is_what_the_sa_says(self):
+        # TUN-3, TUN-4: and without DF each packet has another ID.
+        expected = {"set": ("DF", "DF", "DF"), "clear": ("", "", ""), "copy": ("DF", "", "DF")}
+        for df, flags in expected.items():
+            site = Site()
+            peer = site.tunnel(df=df, policies=False)
+            site.policy("out", "protect", sas=["t-out"])
+            packets = [udp(A.host[4], B.host[4], flags="DF"), udp(A.host[4], B.host[4]), udp(A.host[6], B.host[6])]
+
+            run = site.run(lan=packets * 3)
+
+            self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(p)) for p in packets * 3])
+            self.assertEqual([str(p.flags) for p in run.wan], list(flags) * 3, df)
+            ids = [p.id for p in run.wan if not p.flags]
+            self.assertEqual(len(set(ids)), len(ids))
+            for outer in run.wan:
+                again = outer.copy()
+                del again.chksum
+                self.assertEqual(built(again).chksum, outer.chksum)
+
+    def test_the_outer_flow_label_is_that_of_the_inner_flow(self):
+        # TUN-8
+        for inner in (4, 6):
+            site = Site()
+            site.tunnel(inner=inner, outer=6)
+            flows = [udp(A.host[inner], B.host[inner], sport=sport) for sport in (1000, 1001)]
+
+            run = site.run(lan=flows * 3)
+
+            labels = [p.fl for p in run.wan]
+            self.assertEqual(labels, labels[:2] * 3)
+            self.assertNotIn(0, labels)
+            self.assertNotEqual(labels[0], labels[1])
+
     def test_congestion_marks_merge_by_rfc_6040(self):
         # TUN-7: inner and outer of Not-ECT, ECT(1), ECT(0), CE, by their numbers; None is dropped.
         merged = {0: (0, 0, 0, None), 1: (1, 1, 1, 3), 2: (2, 1, 2, 3), 3: (3, 3, 3, 3)}
@@ -127,10 +174,12 @@ class Headers(unittest.TestCase):
 
 class Shapes(unittest.TestCase):
     def test_ipv4_options_go_through_the_tunnel(self):
+        # TUN-3: they stay inside.
         packet = built(IP(src=A.host[4], dst=B.host[4], options=[IPOption_Router_Alert()]) / UDP(dport=9) / b"options")
 
-        _, received = both_gateways([packet])
+        sent, received = both_gateways([packet])
 
+        self.assertEqual(sent.wan[0].ihl, 5)
         self.assertEqual([bytes(p) for p in received.lan], [bytes(routed(packet, 2))])
 
     def test_a_policy_finds_udp_behind_extension_headers(self):
@@ -189,7 +238,7 @@ class Shapes(unittest.TestCase):
         self.assertEqual(run.drops, {"in_dummy": 1, "in_replay": 1})
 
     def test_padding_that_does_not_count_up_is_refused(self):
-        # ESP-2, TUN-9: authentic, but not what a sender may make; nor may the next header be of the other version.
+        # ESP-2, TUN-9, TUN-10: authentic, but not what a sender may make; nor may the next header be of the other version.
         site = Site()
         peer = site.tunnel()
         inner = bytes(udp(B.host[4], A.host[4], b"123"))
@@ -242,3 +291,33 @@ class Shapes(unittest.TestCase):
         run = site.run(wan=[first.seal(packet)])
 
         self.assertEqual([bytes(second.open(p)) for p in run.wan], [bytes(routed(packet))])
+
+    def test_a_policy_for_its_own_tunnels_ends_does_not_go_round(self):
+        # SPD-14: it covers the ESP packets that it makes, in both versions, which are not looked up again.
+        for outer in (4, 6):
+            site = Site()
+            peer = site.tunnel(outer=outer, inner=outer, policies=False)
+            site.policy("out", "protect", sas=["t-out"])
+            packets = [udp(A.host[outer], B.wan[outer]), udp(A.host[outer], A.router[outer])]
+
+            run = site.run(lan=packets)
+
+            self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(p)) for p in packets])
+            self.assertEqual(run.drops, {})
+
+    def test_a_tunnel_that_leads_back_to_itself_ends_with_the_ttl(self):
+        # SPD-14: each gateway sends what comes out of the tunnel into it again, until the inner TTL is used up.
+        sites = Site(A, B), Site(B, A)
+        for site in sites:
+            site.tunnel(policies=False)
+            for way in ("out", "in"):
+                site.policy(way, "protect", destination="10.9.0.0/16", sas=[f"t-{way}"])
+        packets, hops = [udp(A.host[4], "10.9.0.1", ttl=8)], 0
+
+        run = sites[0].run(lan=packets)
+        while run.wan:
+            hops += 1
+            run = sites[hops % 2].run(wan=run.wan)
+
+        # No policy is there for the ICMP error, which would else answer it.
+        self.assertEqual((hops, run.drops), (7, {"ttl_expired": 1, "out_no_policy": 1}))

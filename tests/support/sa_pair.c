@@ -13,6 +13,15 @@ static struct ip_addr addr(const char *text)
 	return out;
 }
 
+int sa_pair_algs(void)
+{
+	int n = 0;
+
+	while (alg_at((size_t)n))
+		n++;
+	return n;
+}
+
 struct secret sa_pair_key(const struct alg *alg)
 {
 	struct secret key = {.length_bytes = alg_key_bytes(alg)};
@@ -34,6 +43,8 @@ struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inboun
 		.key = sa_pair_key(alg),
 		.replay_window_pkts = SA_PAIR_WINDOW,
 		.esn = spec->esn,
+		.df = spec->df,
+		.dscp = spec->has_dscp ? spec->dscp : SA_DSCP_COPY,
 	};
 	struct sa_params params = {
 		.conf = &conf,

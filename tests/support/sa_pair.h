@@ -16,6 +16,9 @@ struct sa_spec {
 	bool esn;
 	uint32_t spi; /* 0: 0x1001 */
 	uint64_t iv_mask;
+	enum sa_df df;
+	bool has_dscp; /* else copied */
+	uint8_t dscp;
 	unsigned n_workers; /* 0: 1 */
 };
 
@@ -23,6 +26,9 @@ struct sa_pair {
 	struct sa *out;
 	struct sa *in;
 };
+
+/* How many algorithms there are, for the cases of a loop. */
+int sa_pair_algs(void);
 
 /* A key of the length that the algorithm wants: bytes that count up from 1. */
 struct secret sa_pair_key(const struct alg *alg);

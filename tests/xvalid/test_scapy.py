@@ -53,7 +53,7 @@ def run_all(mode, **options):
 
 
 class Agreement:
-    """TUN-1, ESP-1, ALG-1, ALG-2, ALG-3, ALG-6, ALG-9."""
+    """Each side opens what the other seals."""
 
     mode = None
     options = {}
@@ -63,12 +63,14 @@ class Agreement:
         cls.pairs, cls.ran = run_all(cls.mode, **cls.options)
 
     def test_scapy_opens_what_culvert_seals(self):
+        # TUN-1, ESP-1, ALG-1, ALG-2, ALG-3, ALG-6, ALG-9
         for pair in self.pairs:
             with self.subTest(pair.name):
                 expected = [bytes(routed(packet)) for packet in pair.outbound()]
                 self.assertEqual([bytes(packet) for packet in pair.opened(self.ran.wan)], expected)
 
     def test_culvert_opens_what_scapy_seals(self):
+        # TUN-1, ESP-1, ALG-1, ALG-2, ALG-3, ALG-6, ALG-9
         for pair in self.pairs:
             with self.subTest(pair.name):
                 expected = [bytes(routed(packet)) for packet in pair.inbound()]
@@ -98,12 +100,13 @@ class ByTheDevicesQueue(Agreement, unittest.TestCase):
 
 
 class ExtendedSequenceNumbers(Agreement, unittest.TestCase):
-    """ESP-7. What scapy can't do is in Peer: for ESP it includes the upper half of the number only in AEAD's AAD."""
+    """What scapy can't do is in Peer: for ESP it includes the upper half of the number only in AEAD's AAD."""
 
     mode = "auto"
     options = {"esn": True}
 
     def test_the_upper_half_is_followed_across_two_to_the_32(self):
+        # ESP-7
         site = Site()
         pairs = combinations(site, esn=True)
         numbers = [(1, 0), (0x7fffffff, 0), (ESN_TOP - 1, 0), (ESN_TOP, 0), (0, 1), (2, 1), (1, 1), (ESN_TOP - 2, 0)]

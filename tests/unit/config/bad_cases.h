@@ -14,6 +14,11 @@ struct bad_case {
 #define KEY_A "0x1111111111111111111111111111111111111111"
 #define KEY_B "0x2222222222222222222222222222222222222222"
 
+/* What `esp` takes. */
+#define ESP_CHOICES                                                                                          \
+	"aes128gcm16, aes256gcm16, aes128-sha256, aes256-sha256, aes256-sha512, null-sha256, "               \
+	"chacha20poly1305"
+
 #define PORTS_ALONE                                                                                          \
 	"ports:\n"                                                                                           \
 	"  lan: {device: net_tap0, side: protected, addresses: [10.1.0.1/24, \"fd00:1::1/64\"]}\n"           \
@@ -307,6 +312,54 @@ static const struct bad_case sas_cases[] = {
 	 "6:125: sas.x.key: 2 bytes given, aes128gcm16 needs 20 (16 key + 4 salt)\n"},
 	{PORTS
 	 "sas:\n"
+	 "  x: {spi: 0, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:12: sas.x.spi: expects a whole number from 256 to 4294967295, not '0'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 1, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:12: sas.x.spi: expects a whole number from 256 to 4294967295, not '1'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 255, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:12: sas.x.spi: expects a whole number from 256 to 4294967295, not '255'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"aes128\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'aes128'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"aes256ctr\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'aes256ctr'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"null\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'null'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"null-null\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'null-null'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"des-sha1\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'des-sha1'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"3des-sha1\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not '3des-sha1'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"3des-sha256\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not '3des-sha256'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"aes128-md5\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'aes128-md5'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"blowfish-sha256\", key: " KEY_A "}\n",
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'blowfish-sha256'\n"},
+	{PORTS
+	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
 	 "6:28: sas.x.source: expects an IPv4 or IPv6 address, not '192.0.2'\n"},
 	{PORTS
@@ -324,11 +377,11 @@ static const struct bad_case sas_cases[] = {
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm, key: " KEY_A "}\n",
-	 "6:71: sas.x.esp: expects one of aes128gcm16, aes256gcm16, aes128-sha256, aes256-sha256, aes256-sha512, null-sha256, chacha20poly1305, not 'aes128gcm' (did you mean 'aes128gcm16'?)\n"},
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not 'aes128gcm' (did you mean 'aes128gcm16'?)\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: 3des, key: " KEY_A "}\n",
-	 "6:71: sas.x.esp: expects one of aes128gcm16, aes256gcm16, aes128-sha256, aes256-sha256, aes256-sha512, null-sha256, chacha20poly1305, not '3des'\n"},
+	 "6:71: sas.x.esp: expects one of " ESP_CHOICES ", not '3des'\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: 0x11111111111111111111111111111111}\n",
@@ -395,6 +448,22 @@ static const struct bad_case sas_cases[] = {
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", esn: 1}\n",
 	 "6:138: sas.x.esn: expects true or false, not '1'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", df: clean}\n",
+	 "6:137: sas.x.df: expects one of set, clear, copy, not 'clean' (did you mean 'clear'?)\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dscp: 64}\n",
+	 "6:139: sas.x.dscp: expects one of copy or a number from 0 to 63, not '64'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dscp: coppy}\n",
+	 "6:139: sas.x.dscp: expects one of copy or a number from 0 to 63, not 'coppy' (did you mean 'copy'?)\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: \"2001:db8::1\", destination: \"2001:db8:1::1\", esp: aes128gcm16, key: " KEY_A ", df: copy}\n",
+	 "6:144: sas.x.df: the tunnel's header is IPv6, which has no DF flag\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 203.0.113.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",

@@ -48,7 +48,7 @@ START_TEST(a_fault_of_a_neighbour_is_found_at_its_place)
 }
 END_TEST
 
-/* ESP-9, ALG-3, AR-1, AR-8, ALG-13 */
+/* SAL-3, TUN-10, ESP-9, ALG-3, ALG-9, ALG-11, AR-1, AR-8, ALG-13 */
 START_TEST(a_fault_of_an_sa_is_found_at_its_place_and_no_key_is_shown)
 {
 	assert_findings(&sas_cases[_i]);
@@ -97,6 +97,7 @@ START_TEST(a_faulty_value_raises_no_finding_elsewhere)
 }
 END_TEST
 
+/* AR-1, TUN-4, TUN-5 */
 START_TEST(what_is_left_out_has_its_default)
 {
 	struct gateway gateway;
@@ -116,6 +117,8 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert_uint_eq(gateway.ports[0].vlan, PORT_VLAN_NONE);
 	ck_assert_uint_eq(gateway.sas[0].replay_window_pkts, 1024);
 	ck_assert(!gateway.sas[0].esn);
+	ck_assert_int_eq(gateway.sas[0].df, SA_DF_SET);
+	ck_assert_int_eq(gateway.sas[0].dscp, SA_DSCP_COPY);
 	ck_assert_uint_eq(gateway.policies[0].selector.n_sources, 0);
 	ck_assert_int_eq(gateway.policies[0].selector.protocol, SELECTOR_PROTOCOL_ANY);
 	ck_assert(port_range_is_any(&gateway.policies[0].selector.source_ports));
@@ -142,7 +145,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 		"  s: {spi: 0xFFFFFFFF, source: \"2001:db8::1\", destination: \"2001:db8:1::1\", mode: "
 		"tunnel,\n"
 		"      esp: aes128gcm16, key: \"0x000102030405060708090a0b0c0d0e0f10111213\", replay_window: "
-		"0}\n",
+		"0, dscp: 46}\n",
 		&gateway);
 
 	ck_assert_str_eq(printed, "");
@@ -170,6 +173,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert_uint_eq(gateway.sas[0].key.length_bytes, 20);
 	ck_assert_uint_eq(gateway.sas[0].key.bytes[19], 0x13);
 	ck_assert_uint_eq(gateway.sas[0].replay_window_pkts, 0);
+	ck_assert_int_eq(gateway.sas[0].dscp, 46);
 	free(printed);
 	gateway_fini(&gateway);
 }

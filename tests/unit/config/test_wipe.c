@@ -1,6 +1,6 @@
 /*
  * Every block of memory that is freed while a configuration is loaded is searched for the key: this program's
- * free takes the place of the C library's, for libyaml too. (ALG-13)
+ * free takes the place of the C library's, for libyaml too.
  */
 #include "support.h"
 
@@ -87,6 +87,7 @@ START_TEST(a_key_is_found_in_memory_that_is_not_wiped)
 }
 END_TEST
 
+// ALG-13
 START_TEST(a_key_in_the_configuration_leaves_no_trace)
 {
 	assert_wiped(SITE "key: \"0x" HEX "\"}\n", 0);
@@ -94,12 +95,14 @@ START_TEST(a_key_in_the_configuration_leaves_no_trace)
 }
 END_TEST
 
+// ALG-13
 START_TEST(a_key_in_a_file_leaves_no_trace)
 {
 	assert_wiped(SITE "key_file: up.key}\n", 0);
 }
 END_TEST
 
+// ALG-13
 START_TEST(a_key_in_a_faulty_configuration_leaves_no_trace)
 {
 	assert_wiped(SITE "key: \"0x" HEX "\", nonsense: 1}\n", -EINVAL);

@@ -121,6 +121,11 @@ static void provoke_in_martian(void)
 	from_lan((struct packet_spec){.source = "127.0.0.1", .destination = "10.2.0.1"});
 }
 
+static void provoke_in_link_local(void)
+{
+	from_lan((struct packet_spec){.source = "fe80::1", .destination = "fd00:2::1"});
+}
+
 static void provoke_in_multicast(void)
 {
 	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "224.0.0.5"});

@@ -380,7 +380,7 @@ START_TEST(a_flood_for_an_unknown_neighbour_leaves_room_for_its_answer)
 }
 END_TEST
 
-/* TUN-1: nested tunnels to the gateway itself are not built; they end with a name. */
+/* Nested tunnels to the gateway itself are not built; they end with a name. */
 START_TEST(esp_inside_a_tunnel_to_the_gateway_is_host_no_service)
 {
 	struct packet_spec inner = {.source = "10.2.0.1",

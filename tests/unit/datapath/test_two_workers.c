@@ -154,7 +154,7 @@ static void look_at_esp(struct outbound *out, unsigned queue)
 	}
 }
 
-/* ESP-6, AR-1, ALG-1 */
+/* ESP-6, PCP-2 */
 START_TEST(each_number_leaves_once_and_they_ascend_in_each_queue)
 {
 	struct rte_mbuf *frame =
@@ -349,7 +349,7 @@ static void await_all(uint64_t start_ns)
 	}
 }
 
-/* REK-4, SPD-13: control frees a snapshot when both workers have adopted the next, while they forward. */
+/* Control frees a snapshot when both workers have adopted the next, while they forward. */
 START_TEST(no_worker_reads_a_snapshot_that_control_has_freed)
 {
 	const char *destinations[N_KINDS] = {"203.0.113.5", "10.2.0.1", "10.2.3.1"};
@@ -383,6 +383,108 @@ START_TEST(no_worker_reads_a_snapshot_that_control_has_freed)
 
 	ck_assert_uint_gt(sent, N_SNAPSHOTS);
 	rte_pktmbuf_free_bulk(frames, N_KINDS);
+}
+END_TEST
+
+/* The snapshot with one outbound policy for every packet: this action. */
+static struct snapshot *snapshot_of_action(unsigned generation, enum policy_action action)
+{
+	struct snapshot *s = rte_zmalloc("snapshot", sizeof(*s), RTE_CACHE_LINE_SIZE);
+	struct err err = {.text = "no error"};
+	struct selector every_packet;
+	struct spd_rule rule = {
+		.selector = &every_packet,
+		.action = action,
+		.sa = action == POLICY_PROTECT ? env.control.sas[0] : NULL,
+	};
+	char name[16];
+
+	selector_init(&every_packet);
+	*s = *env.control.snapshot;
+	snprintf(name, sizeof(name), "action%u", generation % 2);
+	ck_assert_msg(spd_create(name, &rule, 1, 0, &s->spd_out, &err) == 0, "%s", err.text);
+	return s;
+}
+
+/* How often packets of one flow left in each of the ways that the two sets of policies know. */
+struct ways {
+	unsigned protected, bypassed;
+};
+
+static void look_at_ways(struct ways *ways)
+{
+	struct rte_mbuf *m;
+
+	for (unsigned queue = 0; queue < N_WORKERS; queue++)
+		while ((m = take_ipv4(&wan, queue))) {
+			const struct rte_ipv4_hdr *ip =
+				rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, RTE_ETHER_HDR_LEN);
+
+			if (ip->next_proto_id == IPPROTO_ESP)
+				ways->protected ++;
+			else
+				ways->bypassed++;
+			received++;
+			rte_pktmbuf_free(m);
+		}
+}
+
+/* Send n packets, and look at what leaves until all of them have. */
+static struct ways ways_of(struct rte_mbuf *frame, unsigned n)
+{
+	struct ways ways = {0};
+	uint64_t start_ns = clock_now_ns();
+
+	for (unsigned i = 0; i < n; i++)
+		send_out(frame);
+	while (received < sent) {
+		look_at_ways(&ways);
+		assert_soon(start_ns, "packets are missing");
+	}
+	return ways;
+}
+
+/*
+ * SPD-13: while the policies change, each packet gets the answer of the old ones or of the new ones, and none
+ * finds no policy; when both workers have adopted the new ones, all get theirs, although the flow is
+ * remembered.
+ */
+START_TEST(each_packet_sees_the_old_policies_or_the_new_ones)
+{
+	struct rte_mbuf *frame = gateway_env_frame_of(
+		&env, "lan", &(struct packet_spec){.source = "10.1.0.1", .destination = "203.0.113.5"});
+	struct snapshot *last = NULL;
+	struct ways between = {0};
+
+	launch();
+	for (unsigned i = 0; i < N_SNAPSHOTS; i++) {
+		bool protects = i % 2;
+		struct snapshot *next = snapshot_of_action(i, protects ? POLICY_PROTECT : POLICY_BYPASS);
+		uint64_t start_ns = clock_now_ns();
+
+		for (unsigned n = 0; n < IN_FLIGHT_MAX / 2; n++)
+			send_out(frame);
+		publish(next);
+		while (!is_adopted(next) || received < sent) {
+			look_at_ways(&between);
+			assert_soon(start_ns, "a worker does not adopt, or packets are missing");
+		}
+		struct ways after = ways_of(frame, 2 * N_WORKERS);
+		ck_assert_uint_eq(protects ? after.bypassed : after.protected, 0);
+		if (last)
+			snapshot_poison_and_free(last);
+		last = next;
+	}
+	publish(env.control.snapshot);
+	while (!is_adopted(env.control.snapshot))
+		usleep(10);
+	snapshot_poison_and_free(last);
+
+	ck_assert_uint_gt(between.protected, 0);
+	ck_assert_uint_gt(between.bypassed, 0);
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_out_no_policy), 0);
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_out_policy_block), 0);
+	rte_pktmbuf_free(frame);
 }
 END_TEST
 
@@ -479,6 +581,7 @@ static TCase *cases(const char *name, SFun way)
 	tcase_add_test(tcase, each_number_leaves_once_and_they_ascend_in_each_queue);
 	tcase_add_test(tcase, of_a_packet_that_both_workers_get_one_passes);
 	tcase_add_test(tcase, no_worker_reads_a_snapshot_that_control_has_freed);
+	tcase_add_test(tcase, each_packet_sees_the_old_policies_or_the_new_ones);
 	tcase_add_test(tcase, an_sa_is_destroyed_under_traffic_when_no_worker_holds_it);
 	return tcase;
 }

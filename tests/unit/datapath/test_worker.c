@@ -60,7 +60,7 @@ START_TEST(an_idle_worker_goes_on_polling_and_stops_when_asked)
 }
 END_TEST
 
-/* REK-4: what a worker has adopted says that it holds nothing older. */
+/* What a worker has adopted says that it holds nothing older. */
 START_TEST(a_worker_adopts_the_snapshot_that_is_published)
 {
 	static struct snapshot copy;

@@ -1,5 +1,6 @@
 #include "fwd/local.h"
 
+#include "net/parse.h"
 #include "support/eal.h"
 #include "support/packet.h"
 
@@ -116,6 +117,45 @@ START_TEST(packets_are_sorted_and_each_burst_keeps_its_order)
 }
 END_TEST
 
+/* As from a link, where such addresses are right; parse_inner_one refuses them, having described the packet.
+ */
+static struct rte_mbuf *packet_mbuf_any(const struct packet_spec *spec)
+{
+	uint8_t bytes[PACKET_BYTES_MAX];
+	struct rte_mbuf *m = mbuf_of(bytes, packet_build(spec, bytes));
+
+	parse_inner_one(m, IP_V6);
+	return m;
+}
+
+START_TEST(a_packet_with_a_link_local_address_stays_on_its_link) // SPD-12
+{
+	const struct local_addrs local = own_addresses();
+	const struct packet_spec specs[] = {
+		{.source = "fe80::9", .destination = "fd00:2::1"},
+		{.source = "fd00:9::9", .destination = "febf::9"},
+		{.source = "fe80::9", .destination = "fd00:1::1"}, // ours
+		{.source = "fe80::9", .destination = "fe80::1"},   // ours
+		{.source = "fec0::9", .destination = "fd00:2::1"}, // RFC 3879: an ordinary prefix
+	};
+	struct drops drops = {0};
+	BURST(burst);
+	BURST(esp);
+	BURST(host);
+
+	for (unsigned i = 0; i < RTE_DIM(specs); i++)
+		burst_add_one(&burst, packet_mbuf_any(&specs[i]));
+	local_split(&burst, &local, &esp, &host, &drops);
+
+	ck_assert_uint_eq(burst.n, 1);
+	ck_assert_uint_eq(host.n, 2);
+	ck_assert_uint_eq(drops.count[0][DROP_in_link_local], 2);
+	ck_assert_uint_eq(drops.total, 2);
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+	rte_pktmbuf_free_bulk(host.pkts, host.n);
+}
+END_TEST
+
 START_TEST(a_fragment_of_esp_goes_where_esp_goes) // SAL-5
 {
 	const struct local_addrs local = own_addresses();
@@ -183,6 +223,7 @@ int main(void)
 	tcase_add_test(tests, an_ipv4_address_is_not_taken_for_the_start_of_an_ipv6_one);
 	tcase_add_test(tests, a_full_table_says_so_in_either_family);
 	tcase_add_test(tests, packets_are_sorted_and_each_burst_keeps_its_order);
+	tcase_add_test(tests, a_packet_with_a_link_local_address_stays_on_its_link);
 	tcase_add_test(tests, a_fragment_of_esp_goes_where_esp_goes);
 	tcase_add_test(tests, without_a_burst_for_esp_it_is_for_the_host);
 	suite_add_tcase(suite, tests);

@@ -120,6 +120,7 @@ static uint64_t dropped(enum drop_reason reason)
 	return drops.count[0][reason];
 }
 
+/* SAL-1 */
 START_TEST(a_packet_finds_the_sa_of_its_spi_and_destination)
 {
 	struct sa *first = add_sa(0x1001, "198.51.100.1", "192.0.2.1");
@@ -145,7 +146,7 @@ START_TEST(an_ipv6_packet_finds_its_sa)
 }
 END_TEST
 
-/* SAL-2, SAL-4, SAL-8: only inbound SAs are in the table, so an outbound one's SPI is as unknown as any. */
+/* SAL-2, SAL-4 */
 START_TEST(an_unknown_spi_or_destination_is_in_no_sa)
 {
 	struct sa *sa = add_sa(0x1001, "198.51.100.1", "192.0.2.1");

@@ -69,6 +69,18 @@ START_TEST(gcm_and_chacha20_encrypt_and_authenticate_at_once)
 }
 END_TEST
 
+/* ESP-9, ALG-9 */
+START_TEST(every_algorithm_proves_who_sent_a_packet)
+{
+	const struct alg *alg;
+
+	for (size_t i = 0; (alg = alg_at(i)); i++) {
+		ck_assert_uint_ge(alg->icv_bytes, 8);
+		ck_assert(alg_is_aead(alg) || alg->auth_key_bytes > 0);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("model/alg");
@@ -81,6 +93,7 @@ int main(void)
 	tcase_add_test(cases, a_keyword_is_matched_whole_and_in_lower_case);
 	tcase_add_loop_test(cases, lengths_are_those_of_the_rfcs, 0, sizeof(rfc_rows) / sizeof(rfc_rows[0]));
 	tcase_add_test(cases, gcm_and_chacha20_encrypt_and_authenticate_at_once);
+	tcase_add_test(cases, every_algorithm_proves_who_sent_a_packet);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -565,7 +565,7 @@ START_TEST(a_fragment_that_reaches_past_the_largest_packet_is_dropped) // FRG-6
 }
 END_TEST
 
-START_TEST(a_fragment_header_on_a_whole_packet_makes_no_fragment) // RFC 6946
+START_TEST(a_fragment_header_on_a_whole_packet_makes_no_fragment) // FRG-5, RFC 6946
 {
 	static const uint8_t chain[] = {IPPROTO_FRAGMENT};
 	uint8_t frame[PACKET_BYTES_MAX];
@@ -915,7 +915,7 @@ START_TEST(an_inner_packet_may_not_have_addresses_that_are_not_forwarded) // TUN
 }
 END_TEST
 
-START_TEST(what_the_nic_said_of_the_outer_checksum_is_not_believed_of_the_inner)
+START_TEST(what_the_nic_said_of_the_outer_checksum_is_not_believed_of_the_inner) // TUN-9
 {
 	uint8_t bytes[PACKET_BYTES_MAX];
 	struct rte_mbuf *m = mbuf_of(bytes, packet_build(&samples[0], bytes));
