@@ -16,15 +16,19 @@ def run(path, names):
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:0] = [os.path.join(here, "e2e"), os.path.dirname(os.path.abspath(path))]
     sys.dont_write_bytecode = True
-    module = importlib.import_module(os.path.splitext(os.path.basename(path))[0])
+    try:
+        module = importlib.import_module(os.path.splitext(os.path.basename(path))[0])
+    except unittest.SkipTest as reason:
+        print(f"{reason}\n0 passed, 0 failed, 1 skipped")
+        return SKIPPED
     loader = unittest.TestLoader()
     if names:
         loader.testNamePatterns = [f"*{name}*" for name in names]
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(loader.loadTestsFromModule(module))
-    # A failed setUpClass is an error of its own, and each failed subtest is one too.
+    # A failed setUpClass or setUpModule is an error of its own, and each failed subtest is one too.
     failed = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}
     skipped = len(result.skipped)
-    n_failed_cases = sum("setUpClass" not in name for name in failed)
+    n_failed_cases = sum(not name.startswith("setUp") for name in failed)
     print(f"{result.testsRun - skipped - n_failed_cases} passed, {len(failed)} failed, {skipped} skipped")
     return 1 if failed or result.testsRun == 0 else 0
 

@@ -284,14 +284,14 @@ def yaml_text(conf):
 
 
 class Daemon:
-    """A culvertd that runs until it is stopped."""
+    """A culvertd that runs until it is stopped; `within` is the command that enters a namespace, if any."""
 
-    def __init__(self, arguments, directory):
+    def __init__(self, arguments, directory, within=()):
         self.directory = directory
         self._out = tempfile.TemporaryFile("w+")
         self._err = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([CULVERTD, *arguments], stdout=self._out, stderr=self._err,
-            stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*within, CULVERTD, *arguments], stdout=self._out,
+            stderr=self._err, stdin=subprocess.DEVNULL)
         self._finalizer = weakref.finalize(self, Daemon._end, self.process)
 
     @staticmethod
@@ -476,16 +476,22 @@ class Site:
             daemon = self.start(lan, wan, ["--until-idle", str(idle_seconds)])
         return self.result(daemon, len(lan) + len(wan))
 
-    def result(self, daemon, n_packets=None):
-        """What the daemon, once it has ended, did with so many packets; checks what is true of every run."""
+    def ended(self, daemon):
+        """What the daemon printed once it has ended; checks what is true of every end."""
         code = daemon.wait()
         stdout, stderr = daemon.stdout(), daemon.stderr()
         assert code == 0, f"culvertd's exit code is {code}:\n{stderr}"
         # UndefinedBehaviorSanitizer says so, and goes on.
         assert "runtime error:" not in stderr, stderr
+        Statistics(stdout).check_balance()
+        self.check_no_key(stdout + stderr)
+        return stdout, stderr
+
+    def result(self, daemon, n_packets=None):
+        """What the daemon, once it has ended, did with so many packets; checks what is true of every run."""
+        stdout, stderr = self.ended(daemon)
         raw = {port: [frame for path in self._files(port, "tx") for frame in pcap_read(path)] for port in PORTS}
         run = Run(stdout, stderr, raw)
-        run.statistics.check_balance()
         for port in PORTS:
             assert f"port={port} " in stderr and f"mac={self.mac(port)} " in stderr, f"no port {port} in:\n{stderr}"
         if self.is_split:
@@ -494,7 +500,6 @@ class Site:
         if n_packets is not None:
             assert run.total["received"] == n_packets, f"{n_packets} packets were sent, but: {run.total}"
         assert run.total["sent"] == sum(map(len, raw.values())), f"{run.total}, but the captures hold other counts"
-        self.check_no_key(stdout + stderr)
         return run
 
     def check_no_key(self, text):

@@ -1,0 +1,227 @@
+"""Linux's own IPsec as the peer: a Debian kernel in QEMU, with the same keys.
+
+CASES is the table. Each case sets both sides, pings and moves files both ways over both inner families, and then holds
+culvert's counters against Linux's.
+"""
+import contextlib
+import copy
+import signal
+import socket
+import unittest
+from typing import NamedTuple
+
+import needs
+from culvert import A, ALGORITHMS
+
+# Each remainder of the smallest alignment that a trailer pads to, and larger ones; what just fits comes besides.
+SIZES = (0, 1, 2, 3, 56, 700, 1300)
+# What culvert may drop: what a host says to its link by itself, and TCP's first segments, from whose loss it learns the
+# tunnel's MTU.
+EXPECTED_DROPS = {"in_multicast", "out_mtu"}
+PING_HEADER_BYTES = {4: 28, 6: 48}  # IP and ICMP echo
+N_PACKETS = 10
+# The guest's next sequence number: a file later it has passed 2^32; far enough below for the first packet not to look
+# like one from before 0 (RFC 4303 appendix A2.2, case B).
+ALMOST_WRAPPED = "replay-oseq 0xfffffb00"
+PACKET_OUTGOING = 4
+IPPROTO_ESP = 50
+
+if needs.missing():
+    raise unittest.SkipTest(needs.missing())
+
+from lab import Exchange, Lab, LiveSite, eventually  # noqa: E402
+from xfrm import tunnel_mtu  # noqa: E402
+
+lab = None
+
+
+def setUpModule():
+    global lab
+    # A test that runs out of time ends like any other: without its guest and its namespaces.
+    # An interruption, since unittest takes any other exception for the failure of one case and goes on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lab = Lab(needs.KERNEL)
+    unittest.addModuleCleanup(lab.close)
+
+
+class Case(NamedTuple):
+    """A row: one SA each way for each inner family, all of the same kind."""
+
+    esp: str
+    outer: int
+    esn: bool = False
+    mode: str = "tunnel"
+
+    def name(self):
+        esn = "_with_esn" if self.esn else ""
+        return f"{self.esp.replace('-', '_')}_in_ipv{self.outer}_{self.mode}{esn}"
+
+    def site(self):
+        site = LiveSite(lab)
+        for inner in (4, 6):
+            site.tunnel(f"v{inner}", self.esp, self.outer, inner, spi=0x1000 + inner, esn=self.esn, mode=self.mode)
+        return site
+
+
+CASES = [Case(esp, outer, esn) for esp in ALGORITHMS for outer in (4, 6) for esn in (False, True)]
+
+
+class Interoperation(unittest.TestCase):
+    def check(self, case):
+        with Exchange(case.site()) as exchange:
+            for inner in (4, 6):
+                for size in SIZES:
+                    exchange.ping(size, inner)
+                exchange.ping_back(SIZES, inner)
+                self.check_mtu(exchange, inner, tunnel_mtu(case.esp, case.outer))
+                exchange.bulk(inner)
+            self.check_counts(exchange)
+
+    def check_mtu(self, exchange, inner, mtu):
+        """PMT: what just fits passes both ways, and a byte more is answered with the size that fits."""
+        size = mtu - PING_HEADER_BYTES[inner]
+        refused = exchange.ping_refused(size + 1, inner)
+        self.assertRegex(refused, rf"[Ff]rom {A.lan[inner]} .*mtu ?= ?{mtu}\b")
+        exchange.ping(size, inner, "-M", "do")
+        exchange.ping_back([size], inner)
+
+    def check_counts(self, exchange):
+        """Nothing was lost, refused or counted twice."""
+        ours, theirs = exchange.settled_counts()
+        self.assertEqual(ours, theirs)
+        self.assertEqual(exchange.guest_errors(), {})
+        self.assertEqual(exchange.drops().keys() - EXPECTED_DROPS, set(), exchange.drops())
+
+    def test_sequence_numbers_of_linux_pass_2_to_the_32(self):
+        # REP: culvert infers the upper half, RFC 4303 appendix A2.2.
+        for esp in ("aes128gcm16", "aes256-sha512", "chacha20poly1305"):
+            with self.subTest(esp), Exchange(Case(esp, 4, esn=True).site(), options={"v4-in": ALMOST_WRAPPED}) as exchange:
+                exchange.bulk(4)
+
+                self.check_counts(exchange)
+                self.assertEqual(lab.guest.run("/sbin/ip xfrm state | grep -c 'oseq-hi 0x1,'").strip(), "1")
+
+
+def add_case(case):
+    setattr(Interoperation, f"test_{case.name()}", lambda self: self.check(case))
+
+
+for row in CASES:
+    add_case(row)
+
+
+class Replays(unittest.TestCase):
+    def test_linux_refuses_as_replays_what_culvert_sent_before(self):
+        with Exchange(Case("aes128gcm16", 4).site()) as exchange, lab.network.packet_socket("gateway", "wan") as wire:
+            for _ in range(N_PACKETS):
+                exchange.ping(100, 4)
+            sent = esp_frames_sent(wire)
+            for frame in sent:
+                wire.send(frame)
+            errors = eventually(exchange.guest_errors, lambda errors: sum(errors.values()) == N_PACKETS)
+
+            self.assertEqual(len(sent), N_PACKETS)
+            self.assertEqual(errors, {"XfrmInStateSeqError": N_PACKETS})
+            self.assertEqual(exchange.state("v4-out").replayed, N_PACKETS)
+            self.assertEqual(exchange.state("v4-out").packets, N_PACKETS)
+
+    def test_culvert_refuses_every_second_one_of_what_linux_sends_twice(self):
+        with Exchange(Case("aes128gcm16", 4).site()) as exchange, linux_link("duplicate 100%"):
+            exchange.bulk(4)
+            exchange.ping_back([100], 4)
+            ours, theirs = exchange.settled_counts()
+            drops = eventually(lambda: exchange.sa("v4-in").get("in_replay"), lambda n: n == ours["v4-in"][0])
+
+            self.assertEqual(ours, theirs)
+            self.assertEqual(drops, ours["v4-in"][0])
+            self.assertEqual(exchange.drops().keys() - EXPECTED_DROPS, {"in_replay"})
+
+    def test_packets_that_overtake_each_other_are_no_replays(self):
+        with Exchange(Case("aes128gcm16", 4).site()) as exchange, linux_link("delay 3ms 2ms"):
+            before = n_overtaken()
+            exchange.bulk(4)
+            ours, theirs = exchange.settled_counts()
+
+            self.assertGreater(n_overtaken(), before)
+            self.assertEqual(ours, theirs)
+            self.assertEqual(exchange.drops().keys() - EXPECTED_DROPS, set(), exchange.drops())
+
+
+class Disagreement(unittest.TestCase):
+    """The two sides are configured differently, and each says so by name."""
+
+    def refused(self, site, guest_conf):
+        with Exchange(site, guest_conf=guest_conf) as exchange:
+            exchange.ping_in_vain(N_PACKETS)
+            errors = eventually(exchange.guest_errors, lambda errors: sum(errors.values()) == N_PACKETS)
+            exchange.ping_back_in_vain(N_PACKETS)
+            eventually(lambda: exchange.sa("v4-in"), lambda sa: sa.get("in_icv") == N_PACKETS)
+
+            self.assertEqual(errors, {"XfrmInStateProtoError": N_PACKETS})
+            self.assertEqual(exchange.state("v4-out").failed, N_PACKETS)
+            self.assertEqual(exchange.sa("v4-in").get("in_icv"), N_PACKETS)
+            self.assertEqual((exchange.sa("v4-in")["packets"], exchange.state("v4-out").packets), (0, 0))
+
+    def test_a_wrong_key_is_a_wrong_icv_on_both_sides(self):
+        for esp in ("aes128gcm16", "aes128-sha256", "chacha20poly1305"):
+            with self.subTest(esp):
+                site = Case(esp, 4).site()
+                guest_conf = copy.deepcopy(site.conf)
+                for name in ("v4-out", "v4-in"):
+                    guest_conf["sas"][name]["key"] = other_key(guest_conf["sas"][name]["key"])
+
+                self.refused(site, guest_conf)
+
+    def test_extended_sequence_numbers_on_one_side_alone_are_a_wrong_icv(self):
+        for esp in ("aes128gcm16", "aes128-sha256"):
+            with self.subTest(esp):
+                site = Case(esp, 4, esn=True).site()
+                guest_conf = copy.deepcopy(site.conf)
+                for name in ("v4-out", "v4-in"):
+                    guest_conf["sas"][name]["esn"] = False
+
+                self.refused(site, guest_conf)
+
+    def test_what_linux_sends_in_clear_is_not_let_in(self):
+        # SPD-4
+        site = Case("aes128gcm16", 4).site()
+        guest_conf = copy.deepcopy(site.conf)
+        guest_conf["policies"] = [p for p in guest_conf["policies"] if p["direction"] == "out"]
+        with Exchange(site, guest_conf=guest_conf) as exchange:
+            exchange.ping_back_in_vain(N_PACKETS)
+            drops = eventually(exchange.drops, lambda drops: drops.get("in_tmpl_mismatch") == N_PACKETS)
+
+            self.assertEqual(drops.get("in_tmpl_mismatch"), N_PACKETS, drops)
+
+
+def esp_frames_sent(wire):
+    """What went out by the interface as ESP in IPv4 and lies in the socket."""
+    frames = []
+    wire.settimeout(0.5)
+    while True:
+        try:
+            frame, (_, _, kind, _, _) = wire.recvfrom(2048)
+        except socket.timeout:
+            return frames
+        if kind == PACKET_OUTGOING and frame[12:14] == b"\x08\x00" and frame[23] == IPPROTO_ESP:
+            frames.append(frame)
+
+
+@contextlib.contextmanager
+def linux_link(netem):
+    """The guest's link with what the kernel's netem does to all that it sends."""
+    lab.guest.run(f"/sbin/tc qdisc add dev eth0 root netem limit 10000 {netem}")
+    try:
+        yield
+    finally:
+        lab.guest.run("/sbin/tc qdisc del dev eth0 root")
+
+
+def n_overtaken():
+    """Segments that TCP at the host got before one that was sent earlier."""
+    return int(lab.network.run("host", "nstat", "-asz", "TcpExtTCPOFOQueue").split()[-2])
+
+
+def other_key(key):
+    """The same but for one bit of its last byte: of the salt, or of the authentication key."""
+    return f"{key[:-2]}{int(key[-2:], 16) ^ 1:02x}"
