@@ -27,6 +27,9 @@ struct bench_options {
 	const char *directory;   /* for frames, configurations and EAL's sockets */
 };
 
+/* The error where nothing happened in the time that was measured. */
+#define STARVED "a worker had no CPU while it was measured: nothing can be said of speed"
+
 /* TSC cycles a packet of a worker that is never idle; in a flood, a packet that it drops. */
 int bench_forward(const struct bench_options *options, struct err *err);
 

@@ -233,6 +233,8 @@ static int measure(struct forward *f, struct err *err)
 		return err_set(err, EIO, "the workers do not start, or failed: %s", strerror(-ret));
 	end = sample_take(f);
 	ret = outcome_check(f, &end, err);
+	if (ret == 0 && after.received == before.received)
+		ret = err_set(err, EIO, STARVED);
 	if (ret == 0)
 		result_print(f, &before, &after);
 	return ret;

@@ -171,6 +171,9 @@ static int outcome_check(struct latency *l, struct err *err)
 			"of %" PRIu64 " packets in the queue %" PRIu64 " were sent and %" PRIu64
 			" dropped: nothing can be said of latency",
 			taken, l->probe.sent, w->drops.total);
+	for (unsigned i = 0; i < RTE_DIM(loads); i++)
+		if (l->stretches[i].end.sent == l->stretches[i].begin.sent)
+			return err_set(err, EIO, STARVED);
 	if (level != l->level)
 		return err_set(err, EIO, "%u packet buffers of %u came back", level, l->level);
 	if (l->probe.before_stamp > 0)
