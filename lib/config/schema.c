@@ -65,7 +65,7 @@ static const struct schema_key workers_keys[] = {
 		.doc = "CPU numbers; one polling thread is pinned to each."},
 	{"crypto", .type = &read_driver, .shape = SHAPE_LIST, ITEMS(struct workers_conf, crypto, n_crypto),
 		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "ipsec_mb, aesni_mb",
-		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm; it encrypts in the call, so `async` passes it over."},
+		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm it knows, which are all but 3DES; it encrypts in the call, so `async` passes it over."},
 	{"crypto_mode", .type = &read_choice, FIELD(struct workers_conf, crypto_mode), .choices = crypto_modes,
 		.fallback = "auto",
 		.doc = "`sync` encrypts on the worker in the call, `async` enqueues and collects later; `auto` takes the faster for each algorithm."},
@@ -124,6 +124,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "How late a packet may come and still be told from a replay; 0 turns anti-replay off."},
 	{"esn", .type = &read_bool, FIELD(struct sa_conf, esn), .fallback = "false",
 		.doc = "Extended (64-bit) sequence numbers, as agreed with the other end."},
+	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
+		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
 };
 
 static const struct schema_key policy_keys[] = {
@@ -231,11 +233,21 @@ static void check_key(struct reader *reader, const struct schema_result *result,
 			sa->key.length_bytes, sa->alg->name, key_parts(sa->alg, parts, sizeof(parts)));
 }
 
+static void check_insecure(
+	struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	if (sa->alg && sa->alg->insecure && !sa->allow_insecure && result_is_good(result, "allow_insecure"))
+		read_fault(reader, yaml_node_find(result->node, "esp"), "esp",
+			"%s %s; 'allow_insecure: true' on this SA accepts it", sa->alg->name,
+			sa->alg->insecure);
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
 	const struct sa_conf *sa = object;
 
 	check_key(reader, result, sa);
+	check_insecure(reader, result, sa);
 	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
 		sa->source.family != sa->destination.family)
 		read_fault(reader, yaml_node_find(result->node, "destination"), "destination",

@@ -30,6 +30,7 @@ struct sa_conf {
 	struct secret key;           /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
 	uint32_t replay_window_pkts; /* 0: off */
 	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
+	bool allow_insecure;         /* the operator knows what alg->insecure says */
 };
 
 #endif
