@@ -10,8 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The longest keying material here: AES-256 (32) followed by HMAC-SHA2-512 (64, RFC 4868 section 2.1.1). */
-#define SECRET_BYTES_MAX 96
+/*
+ * The longest keying material here: AES-256 in counter mode (32 and a salt of 4, RFC 3686 section 5.1)
+ * followed by HMAC-SHA2-512 (64, RFC 4868 section 2.1.1).
+ */
+#define SECRET_BYTES_MAX 100
 
 struct secret {
 	size_t length_bytes;

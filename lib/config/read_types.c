@@ -13,7 +13,6 @@
 
 #define TEXT_LENGTH_MAX 1024
 #define LIST_TEXT_MAX   512
-#define ALGORITHMS_MAX  64
 
 /* Add `expects <what>, not <value>` and return false. */
 static bool expects(struct reader *reader, const struct yaml_node *node, const char *what)
@@ -326,19 +325,33 @@ static bool port_range_read(
 
 const struct schema_type read_port_range = {"a number or a range (`first-last`)", port_range_read};
 
+/* There are too many to list. */
+static bool expects_algorithm(struct reader *reader, const struct yaml_node *node)
+{
+	struct suggestion suggestion = suggestion_for(node->text);
+	char quoted[READ_QUOTED_MAX], suggested[SUGGEST_TEXT_MAX];
+
+	for (size_t i = 0; alg_at(i); i++)
+		suggestion_offer(&suggestion, alg_at(i)->name);
+	read_fault(reader, node, NULL,
+		"expects the keyword of an algorithm, as aes128gcm16 or aes256-sha256, not %s%s",
+		read_quote(node->text, quoted), suggestion_format(&suggestion, suggested));
+	return false;
+}
+
 static bool algorithm_read(
 	struct reader *reader, const struct schema_key *, const struct yaml_node *node, void *field)
 {
-	struct schema_choice choices[ALGORITHMS_MAX + 1] = {0};
 	const struct alg *alg = alg_find(node->text);
+	const char *forbidden = alg ? NULL : alg_forbidden(node->text);
 
-	if (!alg) {
-		for (size_t i = 0; i < ALGORITHMS_MAX && alg_at(i); i++)
-			choices[i].name = alg_at(i)->name;
-		return expects_choice(reader, node, choices, "");
-	}
-	memcpy(field, &alg, sizeof(alg));
-	return true;
+	if (forbidden)
+		read_fault(reader, node, NULL, "%s", forbidden);
+	else if (!alg)
+		expects_algorithm(reader, node);
+	else
+		memcpy(field, &alg, sizeof(alg));
+	return alg != NULL;
 }
 
 const struct schema_type read_algorithm = {"an algorithm's keyword", algorithm_read};

@@ -68,7 +68,7 @@ static const struct schema_key workers_keys[] = {
 		.doc = "CPU numbers; one polling thread is pinned to each."},
 	{"crypto", .type = &read_driver, .shape = SHAPE_LIST, ITEMS(struct workers_conf, crypto, n_crypto),
 		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "ipsec_mb, aesni_mb",
-		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm; it encrypts in the call, so `async` passes it over."},
+		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm it knows, which are all but 3DES; it encrypts in the call, so `async` passes it over."},
 	{"crypto_mode", .type = &read_choice, FIELD(struct workers_conf, crypto_mode), .choices = crypto_modes,
 		.fallback = "auto",
 		.doc = "`sync` encrypts on the worker in the call, `async` enqueues and collects later; `auto` takes the faster for each algorithm."},
@@ -131,6 +131,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The DF flag of an outbound SA's IPv4 tunnel header; `copy` takes the inner packet's, and sets it for an IPv6 packet."},
 	{"dscp", .type = &read_dscp, FIELD(struct sa_conf, dscp), .choices = dscps, .fallback = "copy",
 		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
+	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
+		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
 };
 
 static const struct schema_key policy_keys[] = {
@@ -238,11 +240,21 @@ static void check_key(struct reader *reader, const struct schema_result *result,
 			sa->key.length_bytes, sa->alg->name, key_parts(sa->alg, parts, sizeof(parts)));
 }
 
+static void check_insecure(
+	struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	if (sa->alg && sa->alg->insecure && !sa->allow_insecure && result_is_good(result, "allow_insecure"))
+		read_fault(reader, yaml_node_find(result->node, "esp"), "esp",
+			"%s %s; 'allow_insecure: true' on this SA accepts it", sa->alg->name,
+			sa->alg->insecure);
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
 	const struct sa_conf *sa = object;
 
 	check_key(reader, result, sa);
+	check_insecure(reader, result, sa);
 	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
 		sa->source.family != sa->destination.family)
 		read_fault(reader, yaml_node_find(result->node, "destination"), "destination",

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/host_if.h"
+#include "control/icv_hint.h"
 
 /* How often control looks for work: an ARP answer waits no longer than this. */
 #define CONTROL_PERIOD_US 500
@@ -64,17 +65,19 @@ static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t li
 	return now_ns - *last_change_ns >= limit_ns;
 }
 
-int control_run(struct control *control, struct control_requests *requests, uint32_t until_idle_s)
+/* Until it is asked to stop, or idle. */
+static int serve(struct control *control, struct control_requests *requests, uint32_t until_idle_s,
+	struct icv_hint *hint)
 {
 	uint64_t last_received = 0, last_change_ns = clock_now_ns();
 
-	log_info("forwarding");
 	while (!requests->stop) {
 		uint64_t now_ns = clock_now_ns();
 
 		if (!workers_run(control))
 			return -EIO;
 		host_if_poll(control, now_ns);
+		icv_hint_poll(hint, control->sas, now_ns);
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);
@@ -84,6 +87,21 @@ int control_run(struct control *control, struct control_requests *requests, uint
 			break;
 		usleep(CONTROL_PERIOD_US);
 	}
-	log_info("stopping");
 	return 0;
+}
+
+int control_run(struct control *control, struct control_requests *requests, uint32_t until_idle_s)
+{
+	struct icv_hint hint;
+	int ret;
+
+	log_info("forwarding");
+	icv_hint_init(&hint, control->n_sas);
+	ret = serve(control, requests, until_idle_s, &hint);
+	/* A run that was short tells it too. */
+	icv_hint_look(&hint, control->sas);
+	icv_hint_fini(&hint);
+	if (ret == 0)
+		log_info("stopping");
+	return ret;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_cryptodev.h>
@@ -9,6 +10,7 @@
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "control/eal.h"
 #include "ipsec/mb.h"
@@ -154,26 +156,35 @@ static struct crypto_device *device_of_kind(struct crypto *crypto, const struct 
 	return device;
 }
 
-static size_t kind_count(const struct gateway *gateway, const struct sa_kind *kind)
-{
-	size_t n = 0;
+/* How many SAs of the algorithm, by direction and ESN. */
+struct alg_counts {
+	size_t sas[2][2];
+};
 
+/* For each row of the table of algorithms. The caller frees it. */
+static struct alg_counts *algs_count(const struct gateway *gateway)
+{
+	struct alg_counts *counts;
+	size_t n_algs = 0;
+
+	while (alg_at(n_algs) != NULL)
+		n_algs++;
+	counts = xcalloc(n_algs, sizeof(*counts));
 	for (size_t i = 0; i < gateway->n_sas; i++) {
 		const struct sa_conf *sa = &gateway->sas[i];
 
-		n += sa->alg == kind->alg && sa->esn == kind->esn &&
-		     gateway_sa_is_inbound(gateway, sa) == kind->inbound;
+		counts[alg_index(sa->alg)].sas[gateway_sa_is_inbound(gateway, sa)][sa->esn]++;
 	}
-	return n;
+	return counts;
 }
 
 /* Add the SAs of an algorithm to the devices that they will have their sessions on. */
-static void alg_count(const struct gateway *gateway, const struct alg *alg, struct crypto *crypto,
+static void needs_add(const struct alg *alg, const struct alg_counts *counts, struct crypto *crypto,
 	size_t needs[CRYPTO_DEVICES_MAX])
 {
 	for (unsigned i = 0; i < 4; i++) {
 		struct sa_kind kind = {.alg = alg, .inbound = i & 1, .esn = i & 2};
-		size_t n_sas = kind_count(gateway, &kind);
+		size_t n_sas = counts->sas[kind.inbound][kind.esn];
 		struct crypto_device *device = n_sas > 0 ? device_of_kind(crypto, &kind) : NULL;
 
 		if (device)
@@ -185,11 +196,13 @@ static void alg_count(const struct gateway *gateway, const struct alg *alg, stru
 static int sessions_provide(const struct gateway *gateway, struct crypto *crypto, struct err *err)
 {
 	size_t needs[CRYPTO_DEVICES_MAX] = {0};
+	struct alg_counts *counts = algs_count(gateway);
 	const struct alg *alg;
 	int ret = 0;
 
 	for (size_t i = 0; (alg = alg_at(i)) != NULL; i++)
-		alg_count(gateway, alg, crypto, needs);
+		needs_add(alg, &counts[i], crypto, needs);
+	free(counts);
 	for (unsigned i = 0; i < crypto->n_devices && ret == 0; i++) {
 		struct crypto_device *device = &crypto->devices[i];
 

@@ -180,8 +180,10 @@ static inline union rte_crypto_sym_ofs sync_offsets(const struct sa *sa)
 {
 	union rte_crypto_sym_ofs offsets = {.raw = 0};
 
-	if (sa->cipher == CIPHER_AES_CBC) {
-		offsets.ofs.cipher.head = ESP_HEADER_BYTES + (sa->inbound ? sa->iv_bytes : 0);
+	if (cipher_is_cbc(sa->cipher) || sa->cipher == CIPHER_AES_CTR) {
+		bool with_iv = cipher_is_cbc(sa->cipher) && !sa->inbound;
+
+		offsets.ofs.cipher.head = ESP_HEADER_BYTES + (with_iv ? 0 : sa->iv_bytes);
 		offsets.ofs.cipher.tail = sa->esn ? ESN_HIGH_BYTES : 0;
 	}
 	return offsets;
@@ -262,6 +264,7 @@ static inline void op_fill_aead_one(struct rte_crypto_op *op, const struct sa *s
 	op->sym->aead.data.length = cipher.length;
 	op->sym->aead.digest.data = rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset);
 	op->sym->aead.digest.phys_addr = rte_pktmbuf_iova_offset(m, p->icv_offset);
+	/* CCM's driver skips the bytes in front of it itself: they begin where the AAD of the others does. */
 	op->sym->aead.aad.data = op_scratch_one(op)->aad;
 	op->sym->aead.aad.phys_addr = op_scratch_iova_one(op, offsetof(struct scratch, aad));
 }
@@ -273,7 +276,7 @@ static inline void op_fill_hmac_one(struct rte_crypto_op *op, const struct sa *s
 	struct region auth = auth_region_one(sa, p);
 
 	op->sym->cipher.data.offset = cipher.offset;
-	op->sym->cipher.data.length = sa->cipher == CIPHER_NULL ? 0 : cipher.length;
+	op->sym->cipher.data.length = cipher_encrypts(sa->cipher) ? cipher.length : 0;
 	op->sym->auth.data.offset = auth.offset;
 	op->sym->auth.data.length = auth.length;
 	op->sym->auth.digest.data = op_scratch_one(op)->digest;

@@ -30,28 +30,46 @@ struct waiting {
 	struct rte_mbuf *pkts[BURST_MAX];
 };
 
-/* The transforms with the same hash: their packets share its lanes. */
+/* The transforms with the same hash: their packets share its lanes. In mb.h's order of hashes. */
 struct hash {
 	IMB_HASH_ALG alg;
-	enum mb_transform first;
-	enum mb_transform last;
+	uint8_t icv_bytes; /* that IPsec-MB cuts to; of other lengths it writes the whole */
 };
 
-static const struct hash hashes[] = {
-	{IMB_AUTH_HMAC_SHA_256, MB_NULL_SHA256, MB_CBC_256_SHA256},
-	{IMB_AUTH_HMAC_SHA_512, MB_NULL_SHA512, MB_CBC_256_SHA512},
+static const struct hash hashes[MB_HASHES] = {
+	{IMB_AUTH_HMAC_SHA_1, 12},
+	{IMB_AUTH_HMAC_SHA_256, 16},
+	{IMB_AUTH_HMAC_SHA_384, 24},
+	{IMB_AUTH_HMAC_SHA_512, 32},
 };
 
-#define N_HASHES RTE_DIM(hashes)
+static inline enum mb_transform hash_first(unsigned hash)
+{
+	return MB_HMAC + hash * MB_CIPHERS;
+}
+
+static inline unsigned hash_of(enum mb_transform transform)
+{
+	return (transform - MB_HMAC) / MB_CIPHERS;
+}
+
+/* AES-GMAC in parts, by the length of its key. */
+struct gmac {
+	aes_gmac_init_t init;
+	aes_gmac_update_t update;
+	aes_gmac_finalize_t finalize;
+};
 
 struct crypto_direct {
 	struct IMB_MGR *manager;
-	struct IMB_MGR *sha;          /* another for hashing a few packets; NULL where the CPU has none */
-	uint16_t wide_from[N_HASHES]; /* packets from which on `manager` hashes faster than `sha` */
+	struct IMB_MGR *sha;           /* another for hashing a few packets; NULL where the CPU has none */
+	uint16_t wide_from[MB_HASHES]; /* packets from which on `manager` hashes faster than `sha` */
 	aes_gcm_enc_dec_t gcm[MB_GCM_256 + 1][2]; /* by transform; outbound, inbound */
+	struct gmac gmac[3];                      /* by transform, from MB_GMAC_128 on */
 	uint16_t gcm_powers;                      /* of the hash key, which are the end of what is read */
 	struct gcm_context_data gcm_context;
 	uint16_t n_waiting;
+	uint16_t n_hash[MB_HASHES][2];            /* of them with that hash; outbound, inbound */
 	struct waiting waiting[MB_TRANSFORMS][2]; /* outbound, inbound */
 	/* Of the packets at work; of GCM's, the first element. */
 	struct scratch scratch[BURST_MAX];
@@ -74,7 +92,7 @@ static uint64_t hash_time(struct IMB_MGR *manager, IMB_JOB *jobs, uint16_t n, IM
 }
 
 /* Jobs that hash zeros, with zeros for a key. */
-static void trial_jobs_init(struct crypto_direct *direct)
+static void trial_jobs_init(struct crypto_direct *direct, unsigned hash)
 {
 	static const uint8_t zeros[TRIAL_BYTES];
 
@@ -83,7 +101,7 @@ static void trial_jobs_init(struct crypto_direct *direct)
 			.src = zeros,
 			.msg_len_to_hash_in_bytes = TRIAL_BYTES,
 			.auth_tag_output = direct->tags[i],
-			.auth_tag_output_len_in_bytes = ESP_ICV_BYTES_MAX,
+			.auth_tag_output_len_in_bytes = hashes[hash].icv_bytes,
 			.u.HMAC._hashed_auth_key_xor_ipad = zeros,
 			.u.HMAC._hashed_auth_key_xor_opad = zeros,
 		};
@@ -101,6 +119,7 @@ static void wide_from_measure(struct crypto_direct *direct, unsigned hash)
 		direct->wide_from[hash] = 0;
 		return;
 	}
+	trial_jobs_init(direct, hash);
 	for (uint16_t n = BURST_MAX; n > 0; n /= 2) {
 		if (hash_time(direct->manager, direct->jobs, n, hashes[hash].alg) >=
 			hash_time(direct->sha, direct->jobs, n, hashes[hash].alg))
@@ -116,11 +135,18 @@ static void functions_init(struct crypto_direct *direct)
 
 	direct->gcm[MB_GCM_128][0] = manager->gcm128_enc;
 	direct->gcm[MB_GCM_128][1] = manager->gcm128_dec;
+	direct->gcm[MB_GCM_192][0] = manager->gcm192_enc;
+	direct->gcm[MB_GCM_192][1] = manager->gcm192_dec;
 	direct->gcm[MB_GCM_256][0] = manager->gcm256_enc;
 	direct->gcm[MB_GCM_256][1] = manager->gcm256_dec;
+	direct->gmac[0] =
+		(struct gmac){manager->gmac128_init, manager->gmac128_update, manager->gmac128_finalize};
+	direct->gmac[1] =
+		(struct gmac){manager->gmac192_init, manager->gmac192_update, manager->gmac192_finalize};
+	direct->gmac[2] =
+		(struct gmac){manager->gmac256_init, manager->gmac256_update, manager->gmac256_finalize};
 	direct->gcm_powers = manager->used_arch == IMB_ARCH_AVX512 ? GCM_POWERS_AVX512 : GCM_POWERS;
-	trial_jobs_init(direct);
-	for (unsigned hash = 0; hash < N_HASHES; hash++)
+	for (unsigned hash = 0; hash < MB_HASHES; hash++)
 		wide_from_measure(direct, hash);
 }
 
@@ -187,23 +213,33 @@ void crypto_direct_prefetch_one(const struct crypto_direct *direct, const struct
 	enum mb_transform transform = p->sa->session.transform;
 	const struct mb_hmac_key *key = p->sa->session.handle;
 
-	if (transform <= MB_GCM_256) {
+	if (transform <= MB_GMAC_256) {
 		gcm_key_prefetch(direct, p);
 	} else if (transform == MB_CHACHA20_POLY1305) {
 		rte_prefetch0(key);
+	} else if (transform == MB_JOB) {
+		lines_prefetch(key, sizeof(struct mb_job_key));
 	} else {
 		lines_prefetch(key->states, 2 * mb_hmac_state_bytes(transform));
 		lines_prefetch(key->schedule, schedule_bytes(mb_aes_key_bytes(transform)));
 	}
 }
 
-/* In a time that does not depend on where they differ. Tags are whole words. */
+/* In a time that does not depend on where they differ. Tags are whole words of 4 bytes. */
 static inline bool tag_equal(const uint8_t *a, const uint8_t *b, uint8_t length)
 {
 	uint64_t difference = 0;
+	uint8_t i = 0;
 
-	for (uint8_t i = 0; i < length; i += sizeof(uint64_t)) {
+	for (; i + sizeof(uint64_t) <= length; i += sizeof(uint64_t)) {
 		uint64_t left, right;
+
+		memcpy(&left, a + i, sizeof(left));
+		memcpy(&right, b + i, sizeof(right));
+		difference |= left ^ right;
+	}
+	if (i < length) {
+		uint32_t left, right;
 
 		memcpy(&left, a + i, sizeof(left));
 		memcpy(&right, b + i, sizeof(right));
@@ -219,8 +255,8 @@ static inline void aead_finish_one(struct rte_mbuf *m, const struct sa *sa, cons
 	uint8_t *icv = rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset);
 
 	if (!sa->inbound)
-		memcpy(icv, tag, AEAD_TAG_BYTES);
-	else if (!tag_equal(icv, tag, AEAD_TAG_BYTES))
+		memcpy(icv, tag, sa->icv_bytes);
+	else if (!tag_equal(icv, tag, sa->icv_bytes))
 		p->flags |= PKT_ICV_BAD;
 }
 
@@ -229,7 +265,7 @@ static void gcm_run(struct crypto_direct *direct, const struct sa *sa, struct rt
 {
 	const struct gcm_key_data *key = sa->session.handle;
 	aes_gcm_enc_dec_t crypt = direct->gcm[sa->session.transform][sa->inbound];
-	uint64_t aad_bytes = sa->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES;
+	uint64_t aad_bytes = aad_bytes_of(sa);
 	struct scratch *scratch = direct->scratch;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -243,14 +279,46 @@ static void gcm_run(struct crypto_direct *direct, const struct sa *sa, struct rt
 	}
 }
 
+/*
+ * n packets of one SA. The number stands in the packet, but for the half that is not sent: so header and rest
+ * are given one after the other (RFC 4543 section 3.3).
+ */
+static void gmac_run(struct crypto_direct *direct, const struct sa *sa, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct gcm_key_data *key = sa->session.handle;
+	const struct gmac *gmac = &direct->gmac[sa->session.transform - MB_GMAC_128];
+	struct scratch *scratch = direct->scratch;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct pkt *p = pkt_of(pkts[i]);
+		const uint8_t *rest =
+			rte_pktmbuf_mtod_offset(pkts[i], uint8_t *, p->esp_offset + ESP_HEADER_BYTES);
+
+		aead_scratch_fill_one(scratch, sa, pkts[i]);
+		gmac->init(key, &direct->gcm_context, scratch->iv, AEAD_NONCE_MAX);
+		gmac->update(key, &direct->gcm_context, scratch->aad, aad_bytes_of(sa));
+		gmac->update(
+			key, &direct->gcm_context, rest, p->icv_offset - p->esp_offset - ESP_HEADER_BYTES);
+		gmac->finalize(key, &direct->gcm_context, scratch->digest, AEAD_TAG_BYTES);
+		aead_finish_one(pkts[i], sa, scratch->digest);
+	}
+}
+
 void crypto_direct_add(struct crypto_direct *direct, const struct sa *sa, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct waiting *waiting = &direct->waiting[sa->session.transform][sa->inbound];
+	enum mb_transform transform = sa->session.transform;
+	struct waiting *waiting = &direct->waiting[transform][sa->inbound];
 
-	if (sa->session.transform <= MB_GCM_256) {
+	if (transform <= MB_GCM_256) {
 		gcm_run(direct, sa, pkts, n);
 		return;
 	}
+	if (transform <= MB_GMAC_256) {
+		gmac_run(direct, sa, pkts, n);
+		return;
+	}
+	if (transform >= MB_HMAC)
+		direct->n_hash[hash_of(transform)][sa->inbound] += n;
 	memcpy(&waiting->pkts[waiting->n], pkts, n * sizeof(*pkts));
 	waiting->n += n;
 	direct->n_waiting += n;
@@ -273,11 +341,11 @@ static inline void chacha20_job_fill_one(
 		.msg_len_to_cipher_in_bytes = region.length,
 		.msg_len_to_hash_in_bytes = region.length,
 		.iv = scratch->iv,
-		.iv_len_in_bytes = GCM_NONCE_BYTES,
+		.iv_len_in_bytes = AEAD_NONCE_MAX,
 		.auth_tag_output = tag,
 		.auth_tag_output_len_in_bytes = AEAD_TAG_BYTES,
 		.u.CHACHA20_POLY1305.aad = scratch->aad,
-		.u.CHACHA20_POLY1305.aad_len_in_bytes = sa->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES,
+		.u.CHACHA20_POLY1305.aad_len_in_bytes = aad_bytes_of(sa),
 		.cipher_mode = IMB_CIPHER_CHACHA20_POLY1305,
 		.cipher_direction = sa->inbound ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT,
 		.hash_alg = IMB_AUTH_CHACHA20_POLY1305,
@@ -305,6 +373,109 @@ static void chacha20_run(struct crypto_direct *direct, struct waiting *waiting)
 			aead_finish_one(m, pkt_of(m)->sa, direct->tags[i]);
 		else
 			pkt_of(m)->flags |= PKT_CRYPTO_FAILED;
+	}
+	waiting->n = 0;
+}
+
+/* What CCM has in a job, where it authenticates what it encrypts, and in a direction's other order. */
+static inline void ccm_job_fill_one(IMB_JOB *job, struct scratch *scratch, struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	const struct sa *sa = p->sa;
+	const uint8_t *esp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->esp_offset);
+	struct region region = cipher_region_one(sa, p);
+
+	ccm_nonce_write_one(scratch->iv, sa, esp);
+	aad_write_one(scratch->aad, sa, esp, p->seq);
+	job->iv_len_in_bytes = CCM_NONCE_BYTES;
+	job->hash_start_src_offset_in_bytes = region.offset;
+	job->msg_len_to_hash_in_bytes = region.length;
+	job->u.CCM.aad = scratch->aad;
+	job->u.CCM.aad_len_in_bytes = aad_bytes_of(sa);
+	job->chain_order = sa->inbound ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
+}
+
+/* What XCBC and CMAC have in a job. */
+static inline void mac_job_fill_one(
+	IMB_JOB *job, struct scratch *scratch, const struct mb_job_key *key, struct rte_mbuf *m)
+{
+	const struct sa *sa = pkt_of(m)->sa;
+	struct region auth = auth_region_one(sa, pkt_of(m));
+
+	hmac_scratch_fill_one(scratch, sa, m);
+	job->iv_len_in_bytes = sizeof(scratch->iv);
+	job->hash_start_src_offset_in_bytes = auth.offset;
+	job->msg_len_to_hash_in_bytes = auth.length;
+	if (key->hash_alg == IMB_AUTH_AES_XCBC) {
+		job->u.XCBC._k1_expanded = (const uint32_t *)key->mac_schedule;
+		job->u.XCBC._k2 = key->mac_last[0];
+		job->u.XCBC._k3 = key->mac_last[1];
+	} else {
+		job->u.CMAC._key_expanded = key->mac_schedule;
+		job->u.CMAC._skey1 = key->mac_last[0];
+		job->u.CMAC._skey2 = key->mac_last[1];
+	}
+	job->chain_order = sa->inbound ? IMB_ORDER_HASH_CIPHER : IMB_ORDER_CIPHER_HASH;
+}
+
+static inline void job_fill_one(IMB_JOB *job, struct scratch *scratch, uint8_t *tag, struct rte_mbuf *m)
+{
+	const struct sa *sa = pkt_of(m)->sa;
+	const struct mb_job_key *key = sa->session.handle;
+	struct region cipher = cipher_region_one(sa, pkt_of(m));
+	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+
+	*job = (IMB_JOB){
+		.enc_keys = key->schedule,
+		.dec_keys = key->schedule,
+		.key_len_in_bytes = key->key_bytes,
+		.src = data,
+		.dst = data + cipher.offset,
+		.cipher_start_src_offset_in_bytes = cipher.offset,
+		.msg_len_to_cipher_in_bytes = cipher.length,
+		.iv = scratch->iv,
+		.auth_tag_output = tag,
+		.auth_tag_output_len_in_bytes = sa->icv_bytes,
+		.cipher_mode = key->cipher_mode,
+		.cipher_direction = sa->inbound ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT,
+		.hash_alg = key->hash_alg,
+	};
+	if (key->hash_alg == IMB_AUTH_AES_CCM)
+		ccm_job_fill_one(job, scratch, m);
+	else
+		mac_job_fill_one(job, scratch, key, m);
+}
+
+/* Inbound, the ICV of a MAC of its own is in the scratch: see hmac_scratch_fill_one. */
+static inline void job_finish_one(struct rte_mbuf *m, const struct scratch *scratch, const uint8_t *tag)
+{
+	struct pkt *p = pkt_of(m);
+
+	if (p->sa->aead || !p->sa->inbound)
+		aead_finish_one(m, p->sa, tag);
+	else if (!tag_equal(scratch->digest, tag, p->sa->icv_bytes))
+		p->flags |= PKT_ICV_BAD;
+}
+
+/* Through the ring of jobs, packets of any SAs and algorithms: each algorithm has lanes of its own. */
+static void jobs_run(struct crypto_direct *direct, struct waiting *waiting)
+{
+	struct IMB_MGR *manager = direct->manager;
+	IMB_JOB *jobs[BURST_MAX];
+
+	for (uint16_t i = 0; i < waiting->n; i++) {
+		jobs[i] = IMB_GET_NEXT_JOB(manager);
+		job_fill_one(jobs[i], &direct->scratch[i], direct->tags[i], waiting->pkts[i]);
+		IMB_SUBMIT_JOB_NOCHECK(manager);
+	}
+	while (IMB_FLUSH_JOB(manager))
+		;
+	/* The ring is longer than a burst, so that no job was overwritten. */
+	for (uint16_t i = 0; i < waiting->n; i++) {
+		if (jobs[i]->status == IMB_STATUS_COMPLETED)
+			job_finish_one(waiting->pkts[i], &direct->scratch[i], direct->tags[i]);
+		else
+			pkt_of(waiting->pkts[i])->flags |= PKT_CRYPTO_FAILED;
 	}
 	waiting->n = 0;
 }
@@ -357,12 +528,14 @@ static void jobs_check(const IMB_JOB *jobs, uint32_t n, uint32_t done)
 static void jobs_cipher(
 	struct crypto_direct *direct, IMB_JOB *jobs, uint16_t n, enum mb_transform transform, bool inbound)
 {
-	IMB_KEY_SIZE_BYTES key_bytes = (IMB_KEY_SIZE_BYTES)mb_aes_key_bytes(transform);
+	struct mb_cipher cipher = mb_hmac_cipher(transform);
+	IMB_CIPHER_MODE mode = cipher.alg == CIPHER_AES_CBC ? IMB_CIPHER_CBC : IMB_CIPHER_CNTR;
 
-	if (key_bytes > 0 && n > 0)
+	if (cipher.key_bytes > 0 && n > 0)
 		jobs_check(jobs, n,
-			IMB_SUBMIT_CIPHER_BURST_NOCHECK(direct->manager, jobs, n, IMB_CIPHER_CBC,
-				inbound ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT, key_bytes));
+			IMB_SUBMIT_CIPHER_BURST_NOCHECK(direct->manager, jobs, n, mode,
+				inbound ? IMB_DIR_DECRYPT : IMB_DIR_ENCRYPT,
+				(IMB_KEY_SIZE_BYTES)cipher.key_bytes));
 }
 
 static void jobs_hash(struct crypto_direct *direct, uint16_t n, unsigned hash)
@@ -378,14 +551,13 @@ static void hmac_run_out(struct crypto_direct *direct, unsigned hash)
 {
 	uint16_t n = 0;
 
-	for (enum mb_transform t = hashes[hash].first; t <= hashes[hash].last; t++) {
+	for (enum mb_transform t = hash_first(hash); t < hash_first(hash + 1); t++) {
 		uint16_t first = n;
 
 		n = hmac_jobs_fill(direct, &direct->waiting[t][0], first);
 		jobs_cipher(direct, &direct->jobs[first], n - first, t, false);
 	}
-	if (n == 0)
-		return;
+	direct->n_hash[hash][0] = 0;
 	jobs_hash(direct, n, hash);
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = direct->jobs[i].user_data;
@@ -420,21 +592,16 @@ static uint16_t jobs_verify(struct crypto_direct *direct, uint16_t first, uint16
 /* RFC 4303 section 3.4.4.1: the ICV first, and what it does not prove is not even decrypted. */
 static void hmac_run_in(struct crypto_direct *direct, unsigned hash)
 {
-	uint16_t starts[MB_TRANSFORMS + 1];
-	uint16_t n = 0;
+	uint16_t starts[MB_CIPHERS + 1] = {0};
 
-	for (enum mb_transform t = hashes[hash].first; t <= hashes[hash].last; t++) {
-		starts[t] = n;
-		n = hmac_jobs_fill(direct, &direct->waiting[t][1], n);
-		starts[t + 1] = n;
-	}
-	if (n == 0)
-		return;
-	jobs_hash(direct, n, hash);
-	for (enum mb_transform t = hashes[hash].first; t <= hashes[hash].last; t++) {
-		uint16_t kept = jobs_verify(direct, starts[t], starts[t + 1] - starts[t]);
+	for (unsigned i = 0; i < MB_CIPHERS; i++)
+		starts[i + 1] = hmac_jobs_fill(direct, &direct->waiting[hash_first(hash) + i][1], starts[i]);
+	direct->n_hash[hash][1] = 0;
+	jobs_hash(direct, starts[MB_CIPHERS], hash);
+	for (unsigned i = 0; i < MB_CIPHERS; i++) {
+		uint16_t kept = jobs_verify(direct, starts[i], starts[i + 1] - starts[i]);
 
-		jobs_cipher(direct, &direct->jobs[starts[t]], kept, t, true);
+		jobs_cipher(direct, &direct->jobs[starts[i]], kept, hash_first(hash) + i, true);
 	}
 }
 
@@ -442,12 +609,17 @@ void crypto_direct_finish(struct crypto_direct *direct)
 {
 	if (direct->n_waiting == 0)
 		return;
-	for (unsigned inbound = 0; inbound < 2; inbound++)
+	for (unsigned inbound = 0; inbound < 2; inbound++) {
 		if (direct->waiting[MB_CHACHA20_POLY1305][inbound].n > 0)
 			chacha20_run(direct, &direct->waiting[MB_CHACHA20_POLY1305][inbound]);
-	for (unsigned hash = 0; hash < N_HASHES; hash++) {
-		hmac_run_out(direct, hash);
-		hmac_run_in(direct, hash);
+		if (direct->waiting[MB_JOB][inbound].n > 0)
+			jobs_run(direct, &direct->waiting[MB_JOB][inbound]);
+	}
+	for (unsigned hash = 0; hash < MB_HASHES; hash++) {
+		if (direct->n_hash[hash][0] > 0)
+			hmac_run_out(direct, hash);
+		if (direct->n_hash[hash][1] > 0)
+			hmac_run_in(direct, hash);
 	}
 	direct->n_waiting = 0;
 }

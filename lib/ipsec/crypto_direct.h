@@ -1,10 +1,10 @@
 /*
  * The direct path of the crypto seam: IPsec-MB on the worker, for packets of many SAs at once.
  *
- * For crypto.c alone; one a worker, made and destroyed by the control thread. AES-GCM is done packet by
- * packet as it is added, since that is as fast as it gets. The rest waits for the end of the burst, so that
- * packets of all SAs fill the lanes of AES-CBC and HMAC together; nothing waits for the next burst. Keys are
- * those of ipsec/mb.h, in the sessions.
+ * For crypto.c alone; one a worker, made and destroyed by the control thread. AES-GCM and GMAC are done
+ * packet by packet as they are added, since that is as fast as it gets. The rest waits for the end of the
+ * burst, so that packets of all SAs fill the lanes of AES-CBC, HMAC, XCBC and CMAC together; nothing waits
+ * for the next burst. Keys are those of ipsec/mb.h, in the sessions.
  */
 #ifndef CULVERT_IPSEC_CRYPTO_DIRECT_H
 #define CULVERT_IPSEC_CRYPTO_DIRECT_H

@@ -16,6 +16,26 @@ struct xforms {
 	struct rte_crypto_sym_xform *first;
 };
 
+/* cryptodev's numbers of what model/alg.h has. */
+static const enum rte_crypto_aead_algorithm aead_algos[] = {
+	[CIPHER_AES_GCM] = RTE_CRYPTO_AEAD_AES_GCM,
+	[CIPHER_CHACHA20_POLY1305] = RTE_CRYPTO_AEAD_CHACHA20_POLY1305,
+	[CIPHER_AES_CCM] = RTE_CRYPTO_AEAD_AES_CCM,
+};
+static const enum rte_crypto_cipher_algorithm cipher_algos[] = {
+	[CIPHER_AES_CBC] = RTE_CRYPTO_CIPHER_AES_CBC,
+	[CIPHER_AES_CTR] = RTE_CRYPTO_CIPHER_AES_CTR,
+	[CIPHER_3DES_CBC] = RTE_CRYPTO_CIPHER_3DES_CBC,
+};
+static const enum rte_crypto_auth_algorithm auth_algos[] = {
+	[AUTH_HMAC_SHA1] = RTE_CRYPTO_AUTH_SHA1_HMAC,
+	[AUTH_HMAC_SHA2_256] = RTE_CRYPTO_AUTH_SHA256_HMAC,
+	[AUTH_HMAC_SHA2_384] = RTE_CRYPTO_AUTH_SHA384_HMAC,
+	[AUTH_HMAC_SHA2_512] = RTE_CRYPTO_AUTH_SHA512_HMAC,
+	[AUTH_AES_XCBC] = RTE_CRYPTO_AUTH_AES_XCBC_MAC,
+	[AUTH_AES_CMAC] = RTE_CRYPTO_AUTH_AES_CMAC,
+};
+
 static void aead_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
 {
 	const struct alg *alg = conf->alg;
@@ -25,10 +45,9 @@ static void aead_xform_init(struct rte_crypto_sym_xform *xform, const struct cry
 		.aead =
 			{
 				.op = conf->inbound ? RTE_CRYPTO_AEAD_OP_DECRYPT : RTE_CRYPTO_AEAD_OP_ENCRYPT,
-				.algo = alg->cipher == CIPHER_AES_GCM ? RTE_CRYPTO_AEAD_AES_GCM
-								      : RTE_CRYPTO_AEAD_CHACHA20_POLY1305,
+				.algo = aead_algos[alg->cipher],
 				.key = {.data = conf->key->bytes, .length = alg->cipher_key_bytes},
-				.iv = {.offset = IV_OFFSET, .length = GCM_NONCE_BYTES},
+				.iv = {.offset = IV_OFFSET, .length = alg->salt_bytes + AEAD_IV_BYTES},
 				.digest_length = alg->icv_bytes,
 				.aad_length = conf->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES,
 			},
@@ -37,38 +56,63 @@ static void aead_xform_init(struct rte_crypto_sym_xform *xform, const struct cry
 
 static void cipher_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
 {
+	const struct alg *alg = conf->alg;
+
 	*xform = (struct rte_crypto_sym_xform){
 		.type = RTE_CRYPTO_SYM_XFORM_CIPHER,
 		.cipher =
 			{
 				.op = conf->inbound ? RTE_CRYPTO_CIPHER_OP_DECRYPT
 						    : RTE_CRYPTO_CIPHER_OP_ENCRYPT,
-				.algo = RTE_CRYPTO_CIPHER_AES_CBC,
-				.key = {.data = conf->key->bytes, .length = conf->alg->cipher_key_bytes},
-				.iv = {.offset = IV_OFFSET, .length = conf->alg->iv_bytes},
+				.algo = cipher_algos[alg->cipher],
+				.key = {.data = conf->key->bytes, .length = alg->cipher_key_bytes},
+				.iv = {.offset = IV_OFFSET,
+					.length = alg->cipher == CIPHER_AES_CTR
+							  ? sizeof(((struct scratch *)NULL)->iv)
+							  : alg->iv_bytes},
 			},
 	};
+}
+
+static enum rte_crypto_auth_operation auth_operation(const struct crypto_session_conf *conf)
+{
+	/*
+	 * Inbound the driver compares the ICV, since those of ipsec-mb refuse to generate one before they
+	 * decrypt. Before DPDK 26.07 they do it with memcmp; its time differs by less than a nanosecond a
+	 * word, which nobody sees through a network and a burst of packets.
+	 */
+	return conf->inbound ? RTE_CRYPTO_AUTH_OP_VERIFY : RTE_CRYPTO_AUTH_OP_GENERATE;
 }
 
 static void auth_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
 {
 	const struct alg *alg = conf->alg;
 
-	/*
-	 * Inbound the driver compares the ICV, since those of ipsec-mb refuse to generate one before they
-	 * decrypt. Before DPDK 26.07 they do it with memcmp; its time differs by less than a nanosecond a
-	 * word, which nobody sees through a network and a burst of packets.
-	 */
 	*xform = (struct rte_crypto_sym_xform){
 		.type = RTE_CRYPTO_SYM_XFORM_AUTH,
 		.auth =
 			{
-				.op = conf->inbound ? RTE_CRYPTO_AUTH_OP_VERIFY : RTE_CRYPTO_AUTH_OP_GENERATE,
-				.algo = alg->auth == AUTH_HMAC_SHA2_256 ? RTE_CRYPTO_AUTH_SHA256_HMAC
-									: RTE_CRYPTO_AUTH_SHA512_HMAC,
+				.op = auth_operation(conf),
+				.algo = auth_algos[alg->auth],
 				.key = {.data = conf->key->bytes + alg->cipher_key_bytes + alg->salt_bytes,
 					.length = alg->auth_key_bytes},
 				.digest_length = alg->icv_bytes,
+			},
+	};
+}
+
+/* To cryptodev it is an integrity algorithm, and the only one with a nonce. */
+static void gmac_xform_init(struct rte_crypto_sym_xform *xform, const struct crypto_session_conf *conf)
+{
+	*xform = (struct rte_crypto_sym_xform){
+		.type = RTE_CRYPTO_SYM_XFORM_AUTH,
+		.auth =
+			{
+				.op = auth_operation(conf),
+				.algo = RTE_CRYPTO_AUTH_AES_GMAC,
+				.key = {.data = conf->key->bytes, .length = conf->alg->cipher_key_bytes},
+				.iv = {.offset = IV_OFFSET, .length = AEAD_NONCE_MAX},
+				.digest_length = conf->alg->icv_bytes,
 			},
 	};
 }
@@ -81,8 +125,12 @@ static void xforms_init(struct xforms *xforms, const struct crypto_session_conf 
 		xforms->first = &xforms->cipher;
 		return;
 	}
-	auth_xform_init(&xforms->auth, conf);
 	xforms->first = &xforms->auth;
+	if (conf->alg->cipher == CIPHER_AES_GMAC) {
+		gmac_xform_init(&xforms->auth, conf);
+		return;
+	}
+	auth_xform_init(&xforms->auth, conf);
 	if (conf->alg->cipher == CIPHER_NULL)
 		return;
 	cipher_xform_init(&xforms->cipher, conf);
@@ -115,7 +163,7 @@ static bool device_knows_xform(const struct crypto_device *device, const struct 
 		return rte_cryptodev_sym_capability_check_cipher(
 			       capability, cipher->key.length, cipher->iv.length) == 0;
 	return rte_cryptodev_sym_capability_check_auth(
-		       capability, auth->key.length, auth->digest_length, 0) == 0;
+		       capability, auth->key.length, auth->digest_length, auth->iv.length) == 0;
 }
 
 static bool device_knows(const struct crypto_device *device, const struct xforms *xforms)
@@ -151,13 +199,29 @@ static int direct_session_create(const struct crypto_device *device, const struc
 	return 0;
 }
 
+/* What goes wrong in a cryptodev, whatever its capabilities say. */
+static bool cryptodev_fails(const struct crypto_session_conf *conf, enum crypto_path path)
+{
+	/* The high half belongs between SPI and sequence number (RFC 4543 section 3.3): no call can say so.
+	 */
+	if (conf->alg->cipher == CIPHER_AES_GMAC)
+		return conf->esn;
+	/* The call of crypto_aesni_mb 22.11 leaves out XCBC's cipher, and looks for CMAC's keys where HMAC
+	 * has its. */
+	return path == CRYPTO_PATH_CALL &&
+	       (conf->alg->auth == AUTH_AES_XCBC || conf->alg->auth == AUTH_AES_CMAC);
+}
+
 /* Returns 0, -ENOTSUP, or -ENOMEM. */
 static int cryptodev_session_create(const struct crypto *crypto, const struct crypto_device *device,
 	const struct crypto_session_conf *conf, struct crypto_session *session)
 {
+	enum crypto_path path = cryptodev_path(crypto, device, conf);
 	struct xforms xforms;
 	void *handle;
 
+	if (cryptodev_fails(conf, path))
+		return -ENOTSUP;
 	xforms_init(&xforms, conf);
 	if (!device_knows(device, &xforms))
 		return -ENOTSUP;
@@ -165,9 +229,7 @@ static int cryptodev_session_create(const struct crypto *crypto, const struct cr
 	handle = rte_cryptodev_sym_session_create(device->id, xforms.first, device->sessions);
 	if (!handle)
 		return rte_errno == ENOMEM ? -ENOMEM : -ENOTSUP;
-	*session = (struct crypto_session){.handle = handle,
-		.device = device->id,
-		.path = (uint8_t)cryptodev_path(crypto, device, conf)};
+	*session = (struct crypto_session){.handle = handle, .device = device->id, .path = (uint8_t)path};
 	return 0;
 }
 
@@ -213,7 +275,8 @@ int crypto_session_create(const struct crypto *crypto, const struct crypto_sessi
 			return 0;
 		}
 	}
-	return err_set(err, ENOTSUP, "no crypto device knows %s%s", conf->alg->name, way_name(crypto->way));
+	return err_set(err, ENOTSUP, "no crypto device knows %s%s%s", conf->alg->name,
+		conf->esn ? " with ESN" : "", way_name(crypto->way));
 }
 
 static void cryptodev_session_destroy(struct crypto_session *session)

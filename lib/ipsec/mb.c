@@ -14,21 +14,9 @@
 #define HMAC_OUTER           0x5c
 #define HMAC_BLOCK_BYTES_MAX IMB_SHA_512_BLOCK_SIZE
 
-/* The rows of the table that IPsec-MB has. */
-static const struct {
-	enum cipher_alg cipher;
-	enum auth_alg auth;
-	uint8_t cipher_key_bytes;
-} transforms[MB_TRANSFORMS] = {
-	[MB_GCM_128] = {CIPHER_AES_GCM, AUTH_NONE, 16},
-	[MB_GCM_256] = {CIPHER_AES_GCM, AUTH_NONE, 32},
-	[MB_CHACHA20_POLY1305] = {CIPHER_CHACHA20_POLY1305, AUTH_NONE, MB_CHACHA20_KEY_BYTES},
-	[MB_NULL_SHA256] = {CIPHER_NULL, AUTH_HMAC_SHA2_256, 0},
-	[MB_CBC_128_SHA256] = {CIPHER_AES_CBC, AUTH_HMAC_SHA2_256, 16},
-	[MB_CBC_256_SHA256] = {CIPHER_AES_CBC, AUTH_HMAC_SHA2_256, 32},
-	[MB_NULL_SHA512] = {CIPHER_NULL, AUTH_HMAC_SHA2_512, 0},
-	[MB_CBC_256_SHA512] = {CIPHER_AES_CBC, AUTH_HMAC_SHA2_512, 32},
-};
+/* By the index of the hash that mb.h gives. */
+static const enum auth_alg hashes[MB_HASHES] = {
+	AUTH_HMAC_SHA1, AUTH_HMAC_SHA2_256, AUTH_HMAC_SHA2_384, AUTH_HMAC_SHA2_512};
 
 /* The last one of the manager, or of none. Its own numbers are above the operating system's. */
 static int library_error(IMB_MGR *manager, struct err *err)
@@ -97,32 +85,61 @@ void mb_manager_destroy(struct IMB_MGR *manager)
 	rte_free(manager);
 }
 
+/* Where the HMAC's transforms begin, or MB_TRANSFORMS. */
+static enum mb_transform hmac_first(enum auth_alg auth)
+{
+	unsigned hash = 0;
+
+	while (hash < MB_HASHES && hashes[hash] != auth)
+		hash++;
+	return MB_HMAC + hash * MB_CIPHERS;
+}
+
+static enum mb_transform hmac_transform_of(const struct alg *alg)
+{
+	enum mb_transform first = hmac_first(alg->auth);
+
+	for (enum mb_transform t = first; t < MB_TRANSFORMS && t < first + MB_CIPHERS; t++)
+		if (mb_hmac_cipher(t).alg == alg->cipher &&
+			mb_hmac_cipher(t).key_bytes == alg->cipher_key_bytes)
+			return t;
+	return MB_TRANSFORMS;
+}
+
 enum mb_transform mb_transform_of(const struct alg *alg)
 {
-	enum mb_transform i = 0;
-
-	while (i < MB_TRANSFORMS && (transforms[i].cipher != alg->cipher || transforms[i].auth != alg->auth ||
-					    transforms[i].cipher_key_bytes != alg->cipher_key_bytes))
-		i++;
-	return i;
+	switch (alg->cipher) {
+	case CIPHER_AES_GCM:
+		return MB_GCM_128 + (alg->cipher_key_bytes - 16) / 8;
+	case CIPHER_AES_GMAC:
+		return MB_GMAC_128 + (alg->cipher_key_bytes - 16) / 8;
+	case CIPHER_CHACHA20_POLY1305:
+		return MB_CHACHA20_POLY1305;
+	case CIPHER_AES_CCM:
+		return MB_JOB;
+	case CIPHER_3DES_CBC:
+		return MB_TRANSFORMS;
+	default:
+		return alg->auth == AUTH_AES_XCBC || alg->auth == AUTH_AES_CMAC ? MB_JOB
+										: hmac_transform_of(alg);
+	}
 }
 
 size_t mb_key_bytes(enum mb_transform transform)
 {
-	switch (transforms[transform].cipher) {
-	case CIPHER_AES_GCM:
+	if (transform <= MB_GMAC_256)
 		return sizeof(struct gcm_key_data);
-	case CIPHER_CHACHA20_POLY1305:
+	if (transform == MB_CHACHA20_POLY1305)
 		return MB_CHACHA20_KEY_BYTES;
-	default:
-		return sizeof(struct mb_hmac_key);
-	}
+	return transform == MB_JOB ? sizeof(struct mb_job_key) : sizeof(struct mb_hmac_key);
 }
 
 static void gcm_key_expand(IMB_MGR *manager, const struct alg *alg, const uint8_t *key, void *out)
 {
-	if (alg->cipher_key_bytes == IMB_GCM_256_KEY_LEN)
+	if (alg->cipher_key_bytes == IMB_KEY_256_BYTES)
 		IMB_AES256_GCM_PRE(manager, key, out);
+	else if (alg->cipher_key_bytes == IMB_KEY_192_BYTES)
+		IMB_AES192_GCM_PRE(manager, key, out);
 	else
 		IMB_AES128_GCM_PRE(manager, key, out);
 }
@@ -136,56 +153,114 @@ static void hmac_state_init(
 	memset(block, mask, sizeof(block));
 	for (size_t i = 0; i < alg->auth_key_bytes; i++)
 		block[i] ^= key[i];
-	if (alg->auth == AUTH_HMAC_SHA2_256)
+	if (alg->auth == AUTH_HMAC_SHA1)
+		IMB_SHA1_ONE_BLOCK(manager, block, state);
+	else if (alg->auth == AUTH_HMAC_SHA2_256)
 		IMB_SHA256_ONE_BLOCK(manager, block, state);
+	else if (alg->auth == AUTH_HMAC_SHA2_384)
+		IMB_SHA384_ONE_BLOCK(manager, block, state);
 	else
 		IMB_SHA512_ONE_BLOCK(manager, block, state);
 	explicit_bzero(block, sizeof(block));
 }
 
-static void cbc_schedule_expand(
+/* CBC alone is undone with another schedule. */
+static void aes_schedule_expand(
 	IMB_MGR *manager, const struct alg *alg, const uint8_t *key, bool inbound, uint8_t *schedule)
 {
 	alignas(16) uint8_t other[MB_SCHEDULE_BYTES_MAX];
-	uint8_t *encrypt = inbound ? other : schedule;
-	uint8_t *decrypt = inbound ? schedule : other;
+	bool inverse = inbound && alg->cipher == CIPHER_AES_CBC;
+	uint8_t *encrypt = inverse ? other : schedule;
+	uint8_t *decrypt = inverse ? schedule : other;
 
 	if (alg->cipher_key_bytes == IMB_KEY_256_BYTES)
 		IMB_AES_KEYEXP_256(manager, key, encrypt, decrypt);
+	else if (alg->cipher_key_bytes == IMB_KEY_192_BYTES)
+		IMB_AES_KEYEXP_192(manager, key, encrypt, decrypt);
 	else
 		IMB_AES_KEYEXP_128(manager, key, encrypt, decrypt);
 	explicit_bzero(other, sizeof(other));
 }
 
+static const uint8_t *auth_key_of(const struct alg *alg, const uint8_t *material)
+{
+	return material + alg->cipher_key_bytes + alg->salt_bytes;
+}
+
 static void hmac_key_expand(IMB_MGR *manager, const struct alg *alg, const uint8_t *material, bool inbound,
 	struct mb_hmac_key *key)
 {
-	const uint8_t *auth_key = material + alg->cipher_key_bytes;
+	const uint8_t *auth_key = auth_key_of(alg, material);
 	size_t state_bytes = mb_hmac_state_bytes(mb_transform_of(alg));
 
 	hmac_state_init(manager, alg, auth_key, HMAC_INNER, key->states);
 	hmac_state_init(manager, alg, auth_key, HMAC_OUTER, key->states + state_bytes);
 	if (alg->cipher_key_bytes > 0)
-		cbc_schedule_expand(manager, alg, material, inbound, key->schedule);
+		aes_schedule_expand(manager, alg, material, inbound, key->schedule);
+}
+
+static IMB_CIPHER_MODE job_cipher_mode(const struct alg *alg)
+{
+	switch (alg->cipher) {
+	case CIPHER_AES_CCM:
+		return IMB_CIPHER_CCM;
+	case CIPHER_AES_CBC:
+		return IMB_CIPHER_CBC;
+	case CIPHER_AES_CTR:
+		return IMB_CIPHER_CNTR;
+	default:
+		return IMB_CIPHER_NULL;
+	}
+}
+
+static IMB_HASH_ALG job_hash_alg(const struct alg *alg)
+{
+	if (alg->cipher == CIPHER_AES_CCM)
+		return IMB_AUTH_AES_CCM;
+	return alg->auth == AUTH_AES_XCBC ? IMB_AUTH_AES_XCBC : IMB_AUTH_AES_CMAC;
+}
+
+static void cmac_key_expand(IMB_MGR *manager, const uint8_t *auth_key, struct mb_job_key *key)
+{
+	alignas(16) uint8_t inverse[MB_SCHEDULE_BYTES_MAX];
+
+	IMB_AES_KEYEXP_128(manager, auth_key, key->mac_schedule, inverse);
+	IMB_AES_CMAC_SUBKEY_GEN_128(manager, key->mac_schedule, key->mac_last[0], key->mac_last[1]);
+	explicit_bzero(inverse, sizeof(inverse));
+}
+
+static void job_key_expand(IMB_MGR *manager, const struct alg *alg, const uint8_t *material, bool inbound,
+	struct mb_job_key *key)
+{
+	const uint8_t *auth_key = auth_key_of(alg, material);
+
+	key->cipher_mode = (uint8_t)job_cipher_mode(alg);
+	key->hash_alg = (uint8_t)job_hash_alg(alg);
+	key->key_bytes = alg->cipher_key_bytes;
+	if (alg->cipher_key_bytes > 0)
+		aes_schedule_expand(manager, alg, material, inbound, key->schedule);
+	if (alg->auth == AUTH_AES_XCBC)
+		IMB_AES_XCBC_KEYEXP(manager, auth_key, key->mac_schedule, key->mac_last[0], key->mac_last[1]);
+	else if (alg->auth == AUTH_AES_CMAC)
+		cmac_key_expand(manager, auth_key, key);
 }
 
 void *mb_key_create(struct IMB_MGR *manager, const struct alg *alg, const uint8_t *material, bool inbound)
 {
-	size_t size = mb_key_bytes(mb_transform_of(alg));
+	enum mb_transform transform = mb_transform_of(alg);
+	size_t size = mb_key_bytes(transform);
 	void *key = rte_zmalloc("mb_key", size, alignof(struct gcm_key_data));
 
 	if (!key)
 		return NULL;
-	switch (alg->cipher) {
-	case CIPHER_AES_GCM:
+	if (transform <= MB_GMAC_256)
 		gcm_key_expand(manager, alg, material, key);
-		break;
-	case CIPHER_CHACHA20_POLY1305:
+	else if (transform == MB_CHACHA20_POLY1305)
 		memcpy(key, material, size);
-		break;
-	default:
+	else if (transform == MB_JOB)
+		job_key_expand(manager, alg, material, inbound, key);
+	else
 		hmac_key_expand(manager, alg, material, inbound, key);
-	}
 	return key;
 }
 

@@ -4,7 +4,7 @@
  *
  * Managers and keys are made and destroyed by the control thread. A manager is of one thread; a key never
  * changes, and is used by any number of workers at once (ipsec/crypto_direct.c).
- * Limits: the algorithms of model/alg.h; CPUs with AES-NI and PCLMULQDQ.
+ * Limits: the algorithms of model/alg.h but 3DES; CPUs with AES-NI and PCLMULQDQ.
  */
 #ifndef CULVERT_IPSEC_MB_H
 #define CULVERT_IPSEC_MB_H
@@ -20,27 +20,41 @@
 #define MB_SCHEDULE_BYTES_MAX   (16 * (14 + 1)) /* AES-256: 14 rounds, FIPS 197 section 5 */
 #define MB_CHACHA20_KEY_BYTES   32              /* RFC 7634 section 2 */
 #define MB_HMAC_STATE_BYTES_MAX 64              /* of SHA-512 between two blocks */
+#define MB_HASHES               4               /* SHA-1, SHA2-256, SHA2-384 and SHA2-512, in this order */
+#define MB_CIPHERS              7               /* NULL, AES-CBC and AES-CTR, each with three keys */
 
 struct IMB_MGR;
 
-/* Those with an HMAC stand together, by their hash. */
+/* Those with an HMAC stand together, by their hash, and of each hash by their cipher. */
 enum mb_transform {
 	MB_GCM_128,
+	MB_GCM_192,
 	MB_GCM_256,
+	MB_GMAC_128,
+	MB_GMAC_192,
+	MB_GMAC_256,
 	MB_CHACHA20_POLY1305,
-	MB_NULL_SHA256,
-	MB_CBC_128_SHA256,
-	MB_CBC_256_SHA256,
-	MB_NULL_SHA512,
-	MB_CBC_256_SHA512,
-	MB_TRANSFORMS
+	MB_JOB, /* AES-CCM, and AES-XCBC or AES-CMAC with any cipher: what each is, its key says */
+	MB_HMAC,
+	MB_TRANSFORMS = MB_HMAC + MB_HASHES * MB_CIPHERS
 };
 
-/* What a packet of AES-CBC with HMAC, or of NULL with HMAC, reads of its key. */
+/* What a packet of NULL, AES-CBC or AES-CTR with HMAC reads of its key. */
 struct mb_hmac_key {
 	/* HMAC's inner state, and directly behind it the outer one: the key is hashed already. */
 	alignas(64) uint8_t states[2 * MB_HMAC_STATE_BYTES_MAX];
 	uint8_t schedule[MB_SCHEDULE_BYTES_MAX]; /* AES, of the SA's direction */
+};
+
+/* What a packet of MB_JOB reads. */
+struct mb_job_key {
+	alignas(64) uint8_t schedule[MB_SCHEDULE_BYTES_MAX]; /* as above */
+	/* XCBC's or CMAC's: the schedule, and the keys of the last block. */
+	alignas(16) uint8_t mac_schedule[MB_SCHEDULE_BYTES_MAX];
+	alignas(16) uint8_t mac_last[2][16];
+	uint8_t cipher_mode; /* IMB_CIPHER_MODE */
+	uint8_t hash_alg;    /* IMB_HASH_ALG */
+	uint8_t key_bytes;   /* of the cipher */
 };
 
 /*
@@ -65,8 +79,8 @@ enum mb_transform mb_transform_of(const struct alg *alg);
 
 /*
  * Expand keying material of the algorithm (the order of model/alg.h) for one direction: a struct
- * gcm_key_data, a struct mb_hmac_key, or for ChaCha20-Poly1305 the key itself. Returns NULL when there is no
- * memory.
+ * gcm_key_data (GMAC too), a struct mb_hmac_key, a struct mb_job_key, or for ChaCha20-Poly1305 the key
+ * itself. Returns NULL when there is no memory.
  */
 void *mb_key_create(struct IMB_MGR *manager, const struct alg *alg, const uint8_t *material, bool inbound);
 /* Wipes it. */
@@ -75,26 +89,39 @@ void mb_key_destroy(enum mb_transform transform, void *key);
 /* How much memory a key has. */
 size_t mb_key_bytes(enum mb_transform transform);
 
-/* Of one half of mb_hmac_key.states. */
+/* Of one half of mb_hmac_key.states; SHA-1's 20 take as much room as SHA2-256's 32. */
 static inline size_t mb_hmac_state_bytes(enum mb_transform transform)
 {
-	return transform < MB_NULL_SHA512 ? MB_HMAC_STATE_BYTES_MAX / 2 : MB_HMAC_STATE_BYTES_MAX;
+	return transform < MB_HMAC + 2 * MB_CIPHERS ? MB_HMAC_STATE_BYTES_MAX / 2 : MB_HMAC_STATE_BYTES_MAX;
 }
 
-/* Of the AES key; 0 where there is none. */
+/* The cipher of a transform with HMAC. */
+struct mb_cipher {
+	enum cipher_alg alg;
+	uint8_t key_bytes; /* 0: no cipher */
+};
+
+static inline struct mb_cipher mb_hmac_cipher(enum mb_transform transform)
+{
+	static const struct mb_cipher ciphers[MB_CIPHERS] = {
+		{CIPHER_NULL, 0},
+		{CIPHER_AES_CBC, 16},
+		{CIPHER_AES_CBC, 24},
+		{CIPHER_AES_CBC, 32},
+		{CIPHER_AES_CTR, 16},
+		{CIPHER_AES_CTR, 24},
+		{CIPHER_AES_CTR, 32},
+	};
+
+	return ciphers[(transform - MB_HMAC) % MB_CIPHERS];
+}
+
+/* Of the AES key of a transform with GCM, GMAC or HMAC; 0 where there is none. */
 static inline size_t mb_aes_key_bytes(enum mb_transform transform)
 {
-	switch (transform) {
-	case MB_GCM_128:
-	case MB_CBC_128_SHA256:
-		return 16;
-	case MB_GCM_256:
-	case MB_CBC_256_SHA256:
-	case MB_CBC_256_SHA512:
-		return 32;
-	default:
-		return 0;
-	}
+	if (transform >= MB_HMAC)
+		return mb_hmac_cipher(transform).key_bytes;
+	return transform <= MB_GMAC_256 ? 16 + transform % MB_GMAC_128 * 8 : 0;
 }
 
 #endif

@@ -4,7 +4,7 @@ import unittest
 
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, PadN
-from scapy.layers.ipsec import ESP
+from scapy.layers.ipsec import AUTH_ALGOS, ESP
 from scapy.layers.l2 import Ether
 
 from culvert import A, ALGORITHMS, B, PAUSE, Site, built, ip, udp
@@ -80,6 +80,37 @@ class TheWindow(unittest.TestCase):
         run = site.run(wan=[peer.seal(PACKET, seq=number) for number in range(1, 201) for _ in range(2)])
 
         self.assertEqual((len(run.lan), run.drops), (200, {"in_replay": 200}))
+
+
+class MixedUpLengths(unittest.TestCase):
+    """ALG-3: a peer that cuts HMAC-SHA2-256 to the other length is named in the log, once for each SA."""
+
+    HINT = "HMAC-SHA2-256 of 96 and of 128 bits may be mixed up sa=t-in spi=0x00002001"
+
+    def run_with(self, esp, peers_auth, **options):
+        site = Site()
+        peer = site.tunnel(esp=esp, **options)
+        peer.to_culvert.auth_algo = AUTH_ALGOS[peers_auth]
+        return site.run(wan=[peer.seal(PACKET, seq=number) for number in range(1, 6)] + PAUSE)
+
+    def test_the_other_length_is_told_once(self):
+        # With AES-CBC the payload is no whole blocks then; with AES-CTR the ICV is wrong.
+        for esp, peers_auth, reason in (("aes128-sha256", "SHA2-256-96", "in_hdr"), ("aes128-sha256_96", "SHA2-256-128", "in_hdr"),
+                ("aes128ctr-sha256", "SHA2-256-96", "in_icv")):
+            with self.subTest(esp):
+                run = self.run_with(esp, peers_auth)
+
+                self.assertEqual(without_pause(run.drops), {reason: 5})
+                self.assertEqual(run.stderr.count("may be mixed up"), 1)
+                self.assertIn(self.HINT, run.stderr)
+
+    def test_the_right_length_and_other_hashes_are_not_told(self):
+        for esp, auth, dropped in (("aes128-sha256", "SHA2-256-128", 0), ("null-sha384", "HMAC-SHA1-96", 5)):
+            with self.subTest(esp):
+                run = self.run_with(esp, auth)
+
+                self.assertEqual(sum(without_pause(run.drops).values()), dropped)
+                self.assertNotIn("mixed up", run.stderr)
 
 
 class Forgery(unittest.TestCase):

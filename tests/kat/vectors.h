@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define VECTORS_MAX       64
+#define VECTORS_MAX       128
 #define VECTOR_FIELDS_MAX 10
 #define VECTOR_BYTES_MAX  272
 

@@ -96,6 +96,15 @@ void crypto_env_begin_driver(struct crypto_env *env, enum crypto_way way, const 
 	env_begin(env);
 }
 
+bool crypto_env_knows(const struct crypto_env *env, const struct alg *alg, bool esn)
+{
+	bool aes_mac = alg->auth == AUTH_AES_XCBC || alg->auth == AUTH_AES_CMAC;
+
+	if (env->crypto.devices[0].manager != NULL && env->crypto.way != CRYPTO_WAY_ASYNC)
+		return true;
+	return !(alg->cipher == CIPHER_AES_GMAC && esn) && !(aes_mac && env->crypto.way == CRYPTO_WAY_SYNC);
+}
+
 void crypto_env_end(struct crypto_env *env)
 {
 	ck_assert_uint_eq(crypto_in_flight(env->worker), 0);

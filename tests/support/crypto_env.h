@@ -30,6 +30,11 @@ struct crypto_device crypto_env_device(const char *driver);
 void crypto_env_begin(struct crypto_env *env, enum crypto_way way);
 /* One driver, and aesni_mb behind it for the algorithms that it doesn't know. */
 void crypto_env_begin_driver(struct crypto_env *env, enum crypto_way way, const char *driver);
+/*
+ * All of them know every algorithm, but for what cryptodevs get wrong: GMAC with ESN, and XCBC and CMAC in
+ * the call.
+ */
+bool crypto_env_knows(const struct crypto_env *env, const struct alg *alg, bool esn);
 /* Asserts that nothing is in flight. */
 void crypto_env_end(struct crypto_env *env);
 

@@ -63,6 +63,13 @@ static const char *peer_driver(const char *alg, const char *driver)
 	return lacks ? "chacha20_poly1305" : driver;
 }
 
+/* What librte_ipsec and the driver's session of librte_peer.c have; tests/xvalid/test_scapy.py has the rest.
+ */
+static const char *const algs[] = {"aes128gcm16", "aes256gcm16", "aes128-sha256", "aes256-sha256",
+	"aes256-sha512", "null-sha256", "chacha20poly1305"};
+
+#define N_ALGS (sizeof(algs) / sizeof(*algs))
+
 /* How culvert's crypto goes, and with which driver for AES-GCM. */
 static const struct {
 	const char *name;
@@ -88,7 +95,7 @@ static void run_begin(int i)
 	size_t variant = (size_t)i % N_VARIANTS;
 	size_t way = variant / 8 % N_WAYS;
 
-	run.spec.alg = alg_at((size_t)i / N_VARIANTS)->name;
+	run.spec.alg = algs[(size_t)i / N_VARIANTS];
 	run.spec.esn = variant % 2;
 	run.spec.outer = variant / 2 % 2 ? IP_V6 : IP_V4;
 	run.inner = variant / 4 % 2 ? IP_V6 : IP_V4;
@@ -284,12 +291,8 @@ static Suite *suite_make(void)
 {
 	Suite *suite = suite_create("xvalid/librte_ipsec");
 	TCase *tcase = tcase_create("librte_ipsec");
-	size_t n_algs = 0;
-	int n_cases;
+	int n_cases = (int)(N_ALGS * N_VARIANTS);
 
-	while (alg_at(n_algs) != NULL)
-		n_algs++;
-	n_cases = (int)(n_algs * N_VARIANTS);
 	/* Torn down in the reverse order. */
 	tcase_add_checked_fixture(tcase, eal_setup, eal_teardown);
 	tcase_add_checked_fixture(tcase, run_setup, run_teardown);

@@ -107,13 +107,19 @@ static void print_algorithms(void)
 	const struct alg *alg;
 
 	puts("\n## ESP algorithms\n\n"
-	     "`key` holds the parts in this order, without anything between them.\n\n"
-	     "| `esp` | key, bytes | cipher key | salt | authentication key | IV in the packet | ICV |\n"
-	     "|---|---|---|---|---|---|---|");
+	     "`key` holds the parts in this order, without anything between them. The keywords are "
+	     "strongSwan's, but for\n"
+	     "`iiv`, an implicit IV (RFC 8750), for which it has none. DES, Blowfish, IDEA, HMAC-MD5 and "
+	     "encryption without\n"
+	     "integrity are refused (RFC 8221 sections 4 to 6). AES-GMAC with `esn` is done by `ipsec_mb` "
+	     "alone, so not with\n"
+	     "`crypto_mode: async`; XCBC and CMAC with `crypto_mode: sync` likewise.\n\n"
+	     "| `esp` | key, bytes | cipher key | salt | authentication key | IV in the packet | ICV | |\n"
+	     "|---|---|---|---|---|---|---|---|");
 	for (size_t i = 0; (alg = alg_at(i)) != NULL; i++)
-		printf("| `%s` | %zu | %u | %u | %u | %u | %u |\n", alg->name, alg_key_bytes(alg),
+		printf("| `%s` | %zu | %u | %u | %u | %u | %u | %s |\n", alg->name, alg_key_bytes(alg),
 			alg->cipher_key_bytes, alg->salt_bytes, alg->auth_key_bytes, alg->iv_bytes,
-			alg->icv_bytes);
+			alg->icv_bytes, alg->insecure ? "insecure" : "");
 }
 
 int main(void)

@@ -187,7 +187,7 @@ START_TEST(a_key_file_of_something_else_is_refused_and_not_shown)
 {
 	static const char finding[] =
 		"6:93: sas.up.key_file: the key file must hold hexadecimal digits, two a byte, "
-		"at most 96 bytes\n";
+		"at most 100 bytes\n";
 
 	write_file("up.key", "correct horse battery staple\n", 0600);
 	assert_refused(finding);
