@@ -165,7 +165,7 @@ static void questions_make(struct questions *q, struct burst *burst, struct drop
 		const struct pkt *p = pkt_of(m);
 
 		if (p->flags & PKT_FRAGMENT) {
-			drop_one(drops, m, DROP_in_esp_fragment);
+			drop_one(drops, m, DROP_frag_bad);
 			continue;
 		}
 		if (p->l4 + ESP_HEADER_BYTES > p->ip_len) {
