@@ -1,9 +1,8 @@
 """Fragments: of ESP, to the gateway, under policies with ports; and big packets, cut on the way out."""
 import unittest
 
-from scapy.layers.inet import ICMP, IP, UDP, defragment, fragment
-from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6, IPv6ExtHdrFragment, defragment6, fragment6
-from scapy.layers.ipsec import ESP
+from scapy.layers.inet import ICMP, IP, defragment, fragment
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6, IPv6ExtHdrFragment, defragment6
 
 from culvert import A, B, Site, built, ip, routed, udp
 
@@ -108,14 +107,14 @@ class Big(unittest.TestCase):
     def test_a_clear_packet_is_cut_for_its_link(self):
         # PMT-3
         site = Site()
-        site.conf["ports"]["wan"]["mtu"] = 600
+        site.conf["ports"]["wan"]["mtu"] = 1280
         site.policy("out", "bypass")
         packet = sized(A.host[4], B.host[4], 1500, id=3)
 
         run = site.run(lan=[packet])
 
-        self.assertEqual(len(run.wan), 3)
-        self.assertLessEqual(max(map(len, run.wan)), 600)
+        self.assertEqual(len(run.wan), 2)
+        self.assertLessEqual(max(map(len, run.wan)), 1280)
         self.assertEqual(whole(run.wan), [bytes(routed(packet))])
 
     def test_a_long_packet_under_a_policy_with_ports_leaves_as_it_came(self):
@@ -150,7 +149,7 @@ class Big(unittest.TestCase):
         for site in (here, there):
             site.tunnel()
             site.tunnel("six", inner=6, spi=0x1002)
-        sizes = [*range(28, 40), *range(1400, 1501)]
+        sizes = [*range(28, 40), *range(1420, 1461), *range(1490, 1501)]  # fewer errors than the rate limit
         packets = [sized(A.host[4], B.host[4], size, id=size) for size in sizes]
         packets += [sized(A.host[4], B.host[4], size, id=size, flags="DF") for size in sizes]
         packets += [sized(A.host[6], B.host[6], size) for size in sizes if size >= 48]
@@ -166,9 +165,5 @@ class Big(unittest.TestCase):
         answered = sorted(bytes(p[ICMP].payload)[:28] if p.version == 4 else bytes(p)[48:96] for p in near.lan)
         unfit = [p for p in packets if p not in fit]
         self.assertEqual(len(answered), len(unfit))
-        self.assertEqual(answered, sorted(bytes(p)[:28 if p.version == 4 else 48] for p in unfit))
+        self.assertEqual(answered, sorted(bytes(routed(p))[:28 if p.version == 4 else 48] for p in unfit))
         self.assertEqual(near.drops, {"out_mtu": len(unfit)})
-
-
-if __name__ == "__main__":
-    unittest.main()

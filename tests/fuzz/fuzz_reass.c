@@ -2,25 +2,26 @@
  * libFuzzer target: bytes as a train of fragments of a few packets, of both families, through reassembly, and
  * what is whole through fragmentation and reassembly again, which must give the same bytes.
  *
- * A fragment is six bytes: flags and packet, offset, length, time. Its payload is a function of the packet
- * and the place, so that it can be checked. Packets' tailroom is poisoned where AddressSanitizer runs.
+ * A step of six bytes is a fragment: flags and packet, offset, length, time. Its payload is a function of the
+ * packet and the place, so that it can be checked.
  */
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "net/oversize.h"
 #include "net/parse.h"
 #include "support/eal.h"
-#include "support/packet.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_cycles.h>
 
-#define STEP_BYTES    6
-#define STEPS_MAX     512
-#define PROTOCOL      253 /* without a header that anybody reads (RFC 3692) */
-#define LARGE_BUFFERS 8
+#define STEP_BYTES        6
+#define STEPS_MAX         512
+#define PROTOCOL          253 /* without a header that anybody reads (RFC 3692) */
+#define LARGE_BUFFERS     8
+#define PAYLOAD_BYTES_MAX 1900
+#define PACKET_BYTES_MAX  (PAYLOAD_BYTES_MAX + 48)
 
 static struct reass *reass;
 static struct rte_mempool *large;
@@ -55,28 +56,69 @@ static uint8_t byte_at(uint32_t id, size_t at)
 	return (uint8_t)(at * 31 + at / 256 + id * 7);
 }
 
-/* What step says; NULL where parse would not let it in. */
+/* What a step says. */
+struct piece {
+	bool v6, more, df;
+	uint8_t traffic_class;
+	uint32_t id;
+	uint16_t offset;
+	uint16_t bytes;
+};
+
+static void put_be16(uint8_t *out, unsigned value)
+{
+	out[0] = (uint8_t)(value >> 8);
+	out[1] = (uint8_t)value;
+}
+
+/* Returns the header's length. */
+static size_t ipv4_write(uint8_t *out, const struct piece *piece)
+{
+	static const uint8_t header[20] = {0x45, [8] = 64, PROTOCOL, [12] = 10, 1, 0, 1, 10, 2, 0, 1};
+
+	memcpy(out, header, sizeof(header));
+	out[1] = piece->traffic_class;
+	put_be16(out + 2, (unsigned)sizeof(header) + piece->bytes);
+	out[5] = (uint8_t)piece->id;
+	put_be16(out + 6, (piece->df ? 0x4000u : 0) | (piece->more ? 0x2000u : 0) | piece->offset / 8u);
+	uint16_t checksum = (uint16_t)~rte_raw_cksum(out, sizeof(header));
+	memcpy(out + 10, &checksum, sizeof(checksum));
+	return sizeof(header);
+}
+
+static size_t ipv6_write(uint8_t *out, const struct piece *piece)
+{
+	static const uint8_t header[48] = {0x60, [6] = 44, 64, 0xfd, [23] = 1, 0xfd, [39] = 2, PROTOCOL};
+
+	memcpy(out, header, sizeof(header));
+	out[1] = (uint8_t)(piece->traffic_class << 4);
+	put_be16(out + 4, 8u + piece->bytes);
+	put_be16(out + 42, piece->offset | piece->more);
+	out[47] = (uint8_t)piece->id;
+	return sizeof(header);
+}
+
+/* The fragment of a step; NULL where parse would not let it in. */
 static struct rte_mbuf *fragment_of(const uint8_t step[STEP_BYTES])
 {
-	struct packet_spec spec = {
-		.family = step[0] & 1 ? IP_V6 : IP_V4,
-		.protocol = PROTOCOL,
-		.id = step[0] >> 4,
-		.more_fragments = (step[0] & 2) != 0,
+	struct piece piece = {
+		.v6 = step[0] & 1,
+		.more = (step[0] & 2) != 0,
 		.df = (step[0] & 4) != 0,
 		.traffic_class = step[0] & 8 ? 3 : 2,
-		.fragment_offset_bytes = (uint16_t)((step[1] << 8 | step[2]) & ~7),
-		.payload_bytes = (uint16_t)(step[3] << 3 | step[4] >> 5),
+		.id = step[0] >> 4,
+		.offset = (uint16_t)((step[1] << 8 | step[2]) & ~7),
+		.bytes = (uint16_t)(step[3] << 3 | step[4] >> 5),
 	};
 	uint8_t bytes[PACKET_BYTES_MAX];
 
-	if (spec.payload_bytes > 1900)
+	if (piece.bytes > PAYLOAD_BYTES_MAX)
 		return NULL;
-	size_t length = packet_build(&spec, bytes);
-	for (size_t i = 0; i < spec.payload_bytes; i++)
-		bytes[length - spec.payload_bytes + i] = byte_at(spec.id, spec.fragment_offset_bytes + i);
-	struct rte_mbuf *m = mbuf_exact_of(bytes, length);
-	if (parse_inner_one(m, spec.family) && pkt_of(m)->flags & PKT_FRAGMENT)
+	size_t header = piece.v6 ? ipv6_write(bytes, &piece) : ipv4_write(bytes, &piece);
+	for (size_t i = 0; i < piece.bytes; i++)
+		bytes[header + i] = byte_at(piece.id, piece.offset + i);
+	struct rte_mbuf *m = mbuf_of(bytes, header + piece.bytes);
+	if (parse_inner_one(m, piece.v6 ? IP_V6 : IP_V4) && pkt_of(m)->flags & PKT_FRAGMENT)
 		return m;
 	rte_pktmbuf_free(m);
 	return NULL;
