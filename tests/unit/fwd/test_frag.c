@@ -118,14 +118,14 @@ END_TEST
 START_TEST(a_fragment_is_cut_again_with_its_offset_and_more_fragments)
 {
 	struct packet_spec spec = {
-		.payload_bytes = 400, .fragment_offset_bytes = 800, .more_fragments = true, .id = 9};
+		.payload_bytes = 400, .fragment_offset_bytes = 808, .more_fragments = true, .id = 9};
 	struct rte_mbuf *fragments[64 * BURST_MAX];
 	uint16_t n = cut(packet_mbuf(&spec), 220, fragments);
 
 	ck_assert_uint_eq(n, 2);
 	for (uint16_t i = 0; i < n; i++) {
 		ck_assert_uint_eq(rte_be_to_cpu_16(pkt_ipv4(fragments[i])->fragment_offset),
-			RTE_IPV4_HDR_MF_FLAG | (100 + i * 25));
+			RTE_IPV4_HDR_MF_FLAG | (101 + i * 25));
 		ck_assert_uint_eq(rte_be_to_cpu_16(pkt_ipv4(fragments[i])->packet_id), 9);
 		ck_assert_uint_eq(packet_checksum(pkt_ipv4(fragments[i]), 20, 0), 0);
 	}
