@@ -141,7 +141,7 @@ class Forgery(unittest.TestCase):
         site = Site()
         peer = site.tunnel()
 
-        run = site.run(wan=[peer.seal(PACKET, frag=8), peer.seal(PACKET, frag=800)])
+        run = site.run(wan=[peer.seal(PACKET, frag=8, id=1), peer.seal(PACKET, frag=800, id=2)])
 
         self.assertEqual((run.lan, run.drops), ([], {"shutdown": 2}))
 
