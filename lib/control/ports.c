@@ -20,7 +20,12 @@ _Static_assert(GATEWAY_PORTS_MAX <= PKT_PORTS_MAX, "a port's index fits into the
 /* Tailroom that the tunnel's padding, trailer and ICV need, generously. */
 #define POOL_TAILROOM_BYTES 128
 #define POOL_FRAME_BYTES    2048
-#define RSS_TYPES           (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP)
+/*
+ * Buffers of a worker for packets that came in fragments and are longer than a frame. They live for one pass,
+ * and as long as the crypto takes, and are never sent: frames are all of one pool (conf_make).
+ */
+#define LARGE_PKTS 64
+#define RSS_TYPES  (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_ESP)
 
 /*
  * Buffers for every ring in the gateway to be full at once; one less than a power of two suits a mempool
@@ -29,9 +34,10 @@ _Static_assert(GATEWAY_PORTS_MAX <= PKT_PORTS_MAX, "a port's index fits into the
 static uint32_t pool_packets(const struct gateway *gateway)
 {
 	size_t n_workers = gateway->workers.n_lcores;
-	size_t needed = 2 * PORT_DESCRIPTORS * gateway->n_ports * n_workers +
-			n_workers * (CRYPTO_QUEUE_DEPTH + 2 * POOL_CACHE_PKTS + HOST_QUEUE_PKTS) +
-			HOST_QUEUE_PKTS;
+	size_t needed =
+		2 * PORT_DESCRIPTORS * gateway->n_ports * n_workers +
+		n_workers * (CRYPTO_QUEUE_DEPTH + 2 * POOL_CACHE_PKTS + HOST_QUEUE_PKTS + REASS_PKTS_MAX) +
+		HOST_QUEUE_PKTS;
 	uint32_t packets = 4096;
 
 	if (gateway->memory.packets)
@@ -56,6 +62,11 @@ static int pool_create(const struct gateway *gateway, struct ports *ports, struc
 			"no memory for %u packet buffers of %u bytes: %s; raise memory.size_mb or lower "
 			"memory.packets",
 			packets, frame, rte_strerror(rte_errno));
+	ports->large = rte_pktmbuf_pool_create("large", (unsigned)(LARGE_PKTS * gateway->workers.n_lcores), 0,
+		sizeof(struct pkt), UINT16_MAX, (int)rte_socket_id());
+	if (!ports->large)
+		return err_set(err, ENOMEM, "no memory for buffers of 64 kB: %s; raise memory.size_mb",
+			rte_strerror(rte_errno));
 	return 0;
 }
 
@@ -196,7 +207,9 @@ void ports_close(struct ports *ports)
 	while (ports->n_ports > 0)
 		device_close(&ports->ports[--ports->n_ports]);
 	rte_mempool_free(ports->packets);
+	rte_mempool_free(ports->large);
 	ports->packets = NULL;
+	ports->large = NULL;
 }
 
 int ports_start(struct ports *ports, struct err *err)

@@ -27,7 +27,8 @@ struct port {
 };
 
 struct ports {
-	struct rte_mempool *packets; /* the one pool of packet buffers */
+	struct rte_mempool *packets; /* the one pool of packet buffers that ports take and send */
+	struct rte_mempool *large;   /* of buffers for the longest packets, which workers cut again */
 	size_t n_ports;
 	struct port ports[GATEWAY_PORTS_MAX];
 };

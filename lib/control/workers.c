@@ -8,9 +8,23 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_mempool.h>
+#include <rte_random.h>
 #include <rte_ring.h>
 
 #include "base/log.h"
+
+/* One part in so many of all buffers is for fragments that wait. */
+#define REASS_POOL_SHARE 4u
+
+/* Fragments that wait leave most of the buffers, however few there are, to packets that don't. */
+static uint32_t reass_packets(const struct control *control)
+{
+	uint32_t share =
+		control->ports.packets->size / (REASS_POOL_SHARE * control->gateway->workers.n_lcores);
+
+	return RTE_MIN(share, (uint32_t)REASS_PKTS_MAX);
+}
 
 static int worker_create(struct control *control, unsigned index, struct err *err)
 {
@@ -33,7 +47,19 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 	w->host.from_control = rte_ring_create(name, HOST_QUEUE_PKTS, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	if (!w->host.from_control)
 		return err_set(err, ENOMEM, "no memory for the queue from control to worker %u", index);
+	w->frag = (struct frag){
+		.packets = control->ports.packets,
+		.next_id = (uint32_t)rte_rand(),
+		.generated = &w->counters.generated,
+	};
+	struct reass_conf reass = {
+		.pkts_max = reass_packets(control),
+		.large = control->ports.large,
+		.socket = socket,
+	};
 	int ret = flows_create(socket, &w->flows, err);
+	if (ret == 0)
+		ret = reass_create(&reass, &w->reass, err);
 	return ret != 0 ? ret : crypto_worker_create(&control->crypto, index, socket, &w->crypto, err);
 }
 
@@ -59,6 +85,7 @@ void workers_destroy(struct control *control)
 		if (w->crypto)
 			crypto_worker_destroy(w->crypto);
 		flows_destroy(w->flows);
+		reass_destroy(w->reass);
 		rte_ring_free(w->host.from_control);
 		rte_free(w);
 	}

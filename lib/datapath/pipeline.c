@@ -7,17 +7,21 @@
  *   unprotected: parse+- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
  *                     +- host -> answered, or to control
  *
- *                     +- clear -> SPD-out -+- PROTECT: sequence, encapsulate, crypto -> deliver
+ *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto -> deliver
  *   protected:   parse|                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *
  *   forward:  TTL -> deliver        deliver:  MTU -> neighbour -> tx        transmit:  route -> deliver
  *
+ * Fragments are made whole behind parse and behind strip, if they are for the gateway itself or if policies
+ * look at ports; what is too long is cut behind MTU.
  * SPD-in and SPD-out are flows_find and a stage that does what it found: the policy and the next hop of a
  * flow are looked up in full once, and remembered.
  */
 #include "datapath/pipeline.h"
 
+#include "fwd/frag.h"
+#include "fwd/reass.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
 #include "net/rewrite.h"
@@ -82,16 +86,38 @@ static void split_inner(struct worker *w, struct burst *b, struct burst *host, s
 	b->n = kept;
 }
 
-/* Packets whose next hop is known: to the link. */
-static void deliver(struct worker *w, struct burst *b)
+/*
+ * Fragments to the gateway itself are made whole, and where policies look at ports, which later fragments
+ * don't have, all are (RFC 4301 section 7). Else they pass as they are.
+ */
+static void defragment(struct worker *w, struct burst *b, bool policies_read_ports)
+{
+	const struct local_addrs *only = policies_read_ports ? NULL : &w->snapshot->local;
+
+	reass_burst(w->reass, b, only, w->now_tsc, &w->drops);
+}
+
+/* Packets that fit their links. */
+static void link_send(struct worker *w, struct burst *b)
 {
 	const struct snapshot *s = w->snapshot;
 	BURST(unresolved);
 
-	route_mtu(b, s->routes, &w->unforwardable, &w->drops);
 	neigh_resolve(b, w->neighbours, s->routes, s->neigh_ports, &unresolved, &w->drops);
 	tx_burst(&w->tx, b, &w->drops);
 	host_hold(&unresolved, &w->host, &w->drops);
+}
+
+/* Packets whose next hop is known: to the link. */
+static void deliver(struct worker *w, struct burst *b)
+{
+	BURST(oversize);
+	struct frag_cut cut = {.from = &oversize};
+
+	route_mtu(b, w->snapshot->routes, &oversize, &w->unforwardable, &w->drops);
+	link_send(w, b);
+	while (frag_fill(&w->frag, &cut, b, &w->drops))
+		link_send(w, b);
 }
 
 /* Packets that the gateway made, and those that have waited for a neighbour. */
@@ -121,22 +147,40 @@ static void encrypted(struct worker *w, struct burst *b)
 	deliver(w, b);
 }
 
+/* Packets that fit their tunnels. */
+static void encrypt(struct worker *w, struct burst *b)
+{
+	esp_out_prepare(b, &w->tally);
+	crypto_run(w->crypto, b, &w->tally);
+	encrypted(w, b);
+}
+
+/* Packets that policies protect, each with its SA: what is too long for the tunnel is cut first. */
+static void protect(struct worker *w, struct burst *b)
+{
+	BURST(oversize);
+	struct frag_cut cut = {.from = &oversize};
+
+	if (b->n == 0)
+		return;
+	ttl_decrement(b, &w->unforwardable, &w->drops);
+	esp_out_mtu(b, &oversize, &w->unforwardable, &w->tally);
+	encrypt(w, b);
+	while (frag_fill(&w->frag, &cut, b, &w->drops))
+		encrypt(w, b);
+}
+
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
 static void outbound(struct worker *w, struct burst *b)
 {
-	BURST(protect);
+	BURST(protected);
 
 	if (b->n == 0)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
-	spd_out(b, &protect, &w->drops);
+	spd_out(b, &protected, &w->drops);
 	forward(w, b);
-
-	ttl_decrement(&protect, &w->unforwardable, &w->drops);
-	esp_out_mtu(&protect, &w->unforwardable, &w->tally);
-	esp_out_prepare(&protect, &w->tally);
-	crypto_run(w->crypto, &protect, &w->tally);
-	encrypted(w, &protect);
+	protect(w, &protected);
 }
 
 /* The gateway's answers go back the way that the question came: into a tunnel, or in clear. */
@@ -169,6 +213,7 @@ static void decrypted(struct worker *w, struct burst *b)
 	if (b->n == 0)
 		return;
 	esp_in_finish(b, &w->tally);
+	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_selector(b, &w->tally);
 	split_inner(w, b, &host, &leaving);
@@ -209,6 +254,7 @@ static void from_unprotected(struct worker *w, struct burst *b)
 	BURST(esp);
 	BURST(host);
 
+	defragment(w, b, spd_reads_ports(w->snapshot->spd_in));
 	local_split(b, &w->snapshot->local_outside, &esp, &host, &w->drops);
 	clear_inbound(w, b);
 
@@ -223,6 +269,7 @@ static void from_protected(struct worker *w, struct burst *b)
 {
 	BURST(host);
 
+	defragment(w, b, spd_reads_ports(w->snapshot->spd_out));
 	local_split(b, &w->snapshot->local, NULL, &host, &w->drops);
 	outbound(w, b);
 	to_host(w, &host);

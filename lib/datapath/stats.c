@@ -34,6 +34,10 @@ static void add_worker(struct stats *stats, const struct worker *w)
 	}
 	stats->generated += counter_read(&w->counters.generated);
 	stats->consumed += counter_read(&w->counters.answered);
+	if (w->reass) {
+		stats->consumed += counter_read(&reass_counters(w->reass)->merged);
+		stats->held += counter_read(&reass_counters(w->reass)->held);
+	}
 	add_drops(stats, &w->drops);
 }
 

@@ -34,8 +34,9 @@ struct stats {
 	uint64_t tx_total;
 	uint64_t drops_total;
 	uint64_t generated;
-	uint64_t consumed; /* answered by a worker, or taken by control */
-	uint64_t held;
+	uint64_t consumed; /* answered by a worker, taken by control, or a fragment that became part of a
+			      packet */
+	uint64_t held;     /* fragments too */
 };
 
 /* Sum up; `missed` stays zero, since only control asks ports. `workers` has n_workers pointers. */

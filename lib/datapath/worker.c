@@ -87,6 +87,7 @@ static uint32_t poll_all(struct worker *w)
 		packets += poll_crypto(w);
 	}
 	packets += poll_control(w);
+	reass_expire(w->reass, w->now_tsc, &w->drops);
 	tx_flush(&w->tx, &w->drops);
 	return packets;
 }
@@ -104,6 +105,8 @@ static void adopt_snapshot(struct worker *w)
 	while (crypto_in_flight(w->crypto) > 0)
 		poll_crypto(w);
 	tx_flush(&w->tx, &w->drops);
+	/* Fragments out of a tunnel hold its SA. */
+	reass_drop_all(w->reass, DROP_frag_timeout, &w->drops);
 	w->snapshot = published;
 	flows_forget(w->flows);
 	atomic_store_explicit(&w->adopted, published, memory_order_release);
@@ -153,6 +156,7 @@ int worker_begin(struct worker *w)
 void worker_end(struct worker *w)
 {
 	drain(w);
+	reass_drop_all(w->reass, DROP_shutdown, &w->drops);
 	rte_rcu_qsbr_thread_offline(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);
 }

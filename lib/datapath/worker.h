@@ -10,6 +10,8 @@
 #include "datapath/flows.h"
 #include "datapath/host.h"
 #include "datapath/snapshot.h"
+#include "fwd/frag.h"
+#include "fwd/reass.h"
 #include "fwd/tx.h"
 #include "ipsec/crypto.h"
 #include "ipsec/sad.h"
@@ -36,7 +38,8 @@ struct worker_rx {
 struct worker_counters {
 	uint64_t rx_packets[PKT_PORTS_MAX];
 	uint64_t rx_bytes[PKT_PORTS_MAX];
-	uint64_t generated; /* packets that the worker made: ICMP errors and echo replies */
+	uint64_t generated; /* packets that the worker made: ICMP errors, echo replies, more fragments than
+			       packets */
 	uint64_t answered;  /* packets that ended here because they were answered */
 	uint64_t to_control;
 	uint64_t from_control;
@@ -56,6 +59,8 @@ struct worker {
 	const struct neigh_table *neighbours;
 	struct crypto_worker *crypto;
 	struct flows *flows; /* worker: rw */
+	struct reass *reass; /* worker: rw */
+	struct frag frag;    /* worker: rw */
 	struct host_queue host;
 	/* control: wo, worker: ro, at any time */
 	_Atomic(const struct snapshot *) published;

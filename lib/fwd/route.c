@@ -1,6 +1,7 @@
 #include "fwd/route.h"
 
 #include "net/icmp.h"
+#include "net/oversize.h"
 #include "net/stage.h"
 
 #include <rte_common.h>
@@ -304,18 +305,10 @@ void route_lookup(struct burst *burst, const struct route_table *table, struct d
 	burst->n = kept;
 }
 
-/* May the sender be told? RFC 1191 asks for DF, and IPv6 routers never fragment (RFC 8200 section 4.5). */
-static bool too_big_is_told_one(struct rte_mbuf *m)
+void route_mtu(struct burst *burst, const struct route_table *table, struct burst *oversize,
+	struct burst *too_big, struct drops *drops)
 {
-	if (pkt_of(m)->flags & PKT_LOCAL)
-		return false;
-	return pkt_of(m)->family == IP_V6 || pkt_ipv4(m)->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
-}
-
-void route_mtu(
-	struct burst *burst, const struct route_table *table, struct burst *too_big, struct drops *drops)
-{
-	STAGE(route_mtu, burst, drops, too_big);
+	STAGE(route_mtu, burst, drops, oversize, too_big);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -328,13 +321,13 @@ void route_mtu(
 		}
 		uint16_t mtu_bytes = table->hops[next_hop].mtu_bytes;
 
-		if (rte_pktmbuf_pkt_len(m) <= mtu_bytes) {
+		if (!is_oversize_one(m, mtu_bytes)) {
 			burst->pkts[kept++] = m;
-		} else if (too_big_is_told_one(m)) {
+		} else if (oversize_is_cut_one(m, mtu_bytes)) {
+			burst_add_one(oversize, m);
+		} else {
 			icmp_set_too_big_one(m, mtu_bytes);
 			burst_add_one(too_big, m);
-		} else {
-			drop_one(drops, m, DROP_out_mtu);
 		}
 	}
 	burst->n = kept;

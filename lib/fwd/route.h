@@ -45,12 +45,12 @@ void route_table_destroy(struct route_table *table);
 void route_lookup(struct burst *burst, const struct route_table *table, struct drops *drops);
 
 /*
- * Keep packets that have a next hop and are no longer than its MTU; move the others to *too_big with the ICMP
- * error to send in struct pkt (RFC 1191, RFC 8201). Drops: no_route; out_mtu for IPv4 packets without DF and
- * for PKT_LOCAL ones, for which no error is sent.
+ * Keep packets that have a next hop and are no longer than its MTU. Of the others, move those that may be cut
+ * to *oversize for frag_fill, and the rest to *too_big with the ICMP error to send in struct pkt (RFC 1191,
+ * RFC 8201). Drops: no_route.
  */
-void route_mtu(
-	struct burst *burst, const struct route_table *table, struct burst *too_big, struct drops *drops);
+void route_mtu(struct burst *burst, const struct route_table *table, struct burst *oversize,
+	struct burst *too_big, struct drops *drops);
 
 /* The index of the next hop towards an address, or ROUTE_NONE. Any thread. */
 uint32_t route_find_index(const struct route_table *table, const struct ip_addr *destination);

@@ -103,8 +103,8 @@ static inline void nonce_write_one(uint8_t *nonce, const struct sa *sa, const ui
 	if (sa->iv_bytes != 0)
 		memcpy(&iv, esp + ESP_HEADER_BYTES, AEAD_IV_BYTES);
 	/*
-	 * Written as 8 and 4 bytes, since they are read so at once: a load that spans two stores would wait for
-	 * both (x86 is little-endian).
+	 * Written as 8 and 4 bytes, since they are read so at once: a load that spans two stores would wait
+	 * for both (x86 is little-endian).
 	 */
 	first = iv << 32 | sa->salt;
 	last = (uint32_t)(iv >> 32);

@@ -210,10 +210,11 @@ static void keep_authentic(struct burst *burst, const struct sa_tally *tally)
 	burst->n = kept;
 }
 
-/* n authentic packets of one SA: take their numbers, and leave the inner packets. Returns how many are kept.
+/* n authentic packets of one SA: take their numbers, and leave the inner packets. Returns how many are kept,
+ * and adds their flags to *seen.
  */
-static uint16_t finish_run(
-	struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept, const struct sa_tally *tally)
+static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept,
+	const struct sa_tally *tally, uint16_t *seen)
 {
 	struct sa *sa = pkt_of(pkts[0])->sa;
 	enum replay_verdict accepted[BURST_MAX];
@@ -229,8 +230,10 @@ static uint16_t finish_run(
 
 		if (is_kept_one(verdict))
 			verdict = decapsulate_one(pkts[i]);
-		if (is_kept_one(verdict))
+		if (is_kept_one(verdict)) {
 			bytes += pkt_of(pkts[i])->ip_len;
+			*seen |= pkt_of(pkts[i])->flags;
+		}
 		n_kept += apply_one(pkts[i], verdict, &kept[n_kept], tally);
 	}
 	sa->counters[tally->worker].packets += n_kept;
@@ -244,13 +247,14 @@ void esp_in_finish(struct burst *burst, const struct sa_tally *tally)
 	STAGE(esp_in_finish, burst, tally->drops);
 	uint16_t kept = 0;
 
+	burst->seen = 0;
 	keep_authentic(burst, tally);
 	for (uint16_t start = 0, end; start < burst->n; start = end) {
 		const struct sa *sa = pkt_of(burst->pkts[start])->sa;
 
 		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->sa == sa; end++)
 			;
-		kept += finish_run(&burst->pkts[start], end - start, &burst->pkts[kept], tally);
+		kept += finish_run(&burst->pkts[start], end - start, &burst->pkts[kept], tally, &burst->seen);
 	}
 	burst->n = kept;
 }

@@ -11,6 +11,7 @@
 #include <rte_ip.h>
 
 #include "net/icmp.h"
+#include "net/oversize.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
 
@@ -46,31 +47,39 @@ static inline struct shape shape_one(const struct sa *sa, uint16_t inner_bytes)
 	};
 }
 
-static inline bool is_ipv4_without_df_one(struct rte_mbuf *m)
+/* What is not to be kept as it is. */
+static void oversize_one(struct rte_mbuf *m, uint16_t inner_mtu, struct burst *oversize,
+	struct burst *too_big, const struct sa_tally *tally)
 {
-	return pkt_of(m)->family == IP_V4 && !(pkt_ipv4(m)->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG));
+	if (inner_mtu < IPV4_MTU_MIN) {
+		sa_drop_one(tally, m, out_mtu);
+	} else if (oversize_is_cut_one(m, inner_mtu)) {
+		burst_add_one(oversize, m);
+	} else {
+		/* The gateway counts it when it makes the ICMP error. */
+		pkt_of(m)->sa->counters[tally->worker].drops[SA_DROP_out_mtu]++;
+		icmp_set_too_big_one(m, inner_mtu);
+		burst_add_one(too_big, m);
+	}
 }
 
-void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tally *tally)
+void esp_out_mtu(
+	struct burst *burst, struct burst *oversize, struct burst *too_big, const struct sa_tally *tally)
 {
-	STAGE(esp_out_mtu, burst, tally->drops, too_big);
+	STAGE(esp_out_mtu, burst, tally->drops, oversize, too_big);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		struct sa *sa = pkt_of(m)->sa;
+		const struct sa *sa = pkt_of(m)->sa;
 		uint16_t inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
 
-		if (pkt_of(m)->ip_len <= inner_mtu) {
+		if (pkt_of(m)->family == IP_V6)
+			inner_mtu = RTE_MAX(inner_mtu, (uint16_t)IPV6_MTU_MIN);
+		if (!is_oversize_one(m, inner_mtu))
 			burst->pkts[kept++] = m;
-		} else if (is_ipv4_without_df_one(m)) {
-			sa_drop_one(tally, m, out_mtu);
-		} else {
-			/* The gateway counts it when it makes the ICMP error. */
-			sa->counters[tally->worker].drops[SA_DROP_out_mtu]++;
-			icmp_set_too_big_one(m, inner_mtu);
-			burst_add_one(too_big, m);
-		}
+		else
+			oversize_one(m, inner_mtu, oversize, too_big, tally);
 	}
 	burst->n = kept;
 }
@@ -112,7 +121,7 @@ static void outer_df_clear_one(uint8_t *out, const struct sa *sa, struct rte_mbu
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)out;
 	rte_be16_t id = rte_cpu_to_be_16((uint16_t)(sa->outer_id + seq));
 
-	if (sa->df == SA_DF_COPY && !is_ipv4_without_df_one(inner))
+	if (sa->df == SA_DF_COPY && (pkt_of(inner)->family == IP_V6 || ipv4_has_df_one(inner)))
 		return;
 	ip->hdr_checksum = checksum_update(ip->hdr_checksum, ip->fragment_offset, 0);
 	ip->hdr_checksum = checksum_update(ip->hdr_checksum, ip->packet_id, id);

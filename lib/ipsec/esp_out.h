@@ -12,11 +12,14 @@
 #include "net/burst.h"
 
 /*
- * Keep packets that fit the SA's inner_mtu; move the others to *too_big with the ICMP error to send in
- * struct pkt (RFC 1191, RFC 8201). Drops: out_mtu for IPv4 packets that may be fragmented (DF clear), since
- * no error may be sent for them.
+ * Keep packets that fit the SA's inner_mtu. Of the others, move those that may be cut to *oversize for
+ * frag_fill (RFC 4459 section 3.4: before encryption, so that the peer need not reassemble), and the rest to
+ * *too_big with the ICMP error to send in struct pkt (RFC 1191, RFC 8201). IPv6 hosts need not send packets
+ * of less than 1280 bytes: such packets are kept however little fits, and it is the tunnel's packet that is
+ * cut (RFC 8200 section 5, RFC 2473 section 7.1). Drops: out_mtu where next to nothing fits.
  */
-void esp_out_mtu(struct burst *burst, struct burst *too_big, const struct sa_tally *tally);
+void esp_out_mtu(
+	struct burst *burst, struct burst *oversize, struct burst *too_big, const struct sa_tally *tally);
 
 /*
  * Encapsulate each packet for the SA in struct pkt: tunnel header, ESP header, IV, padding, trailer and room

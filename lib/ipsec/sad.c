@@ -182,7 +182,7 @@ static void sad_keep_readable(struct burst *burst, struct drops *drops)
 		const struct pkt *p = pkt_of(m);
 
 		if (p->flags & PKT_FRAGMENT)
-			drop_one(drops, m, DROP_in_esp_fragment);
+			drop_one(drops, m, DROP_frag_bad);
 		else if (p->l4 + ESP_HEADER_BYTES > p->ip_len)
 			drop_one(drops, m, DROP_in_hdr);
 		else

@@ -34,6 +34,7 @@ struct spd {
 	struct spd_pairs *pairs;
 	struct rte_acl_ctx *contexts[FAMILIES]; /* of the other rules; NULL where none is of the family */
 	uint32_t first_other;                   /* the least index of those */
+	bool reads_ports;                       /* any rule does */
 	struct spd_entry entries[];
 };
 
@@ -87,6 +88,12 @@ static void acl_config_make(struct rte_acl_config *config, uint8_t family)
 		config->defs[i].field_index = (uint8_t)i;
 }
 
+static bool selector_reads_ports(const struct selector *selector)
+{
+	return !port_range_is_any(&selector->source_ports) ||
+	       !port_range_is_any(&selector->destination_ports);
+}
+
 /* Values of rules are in host order. */
 static void acl_prefix_set(struct rte_acl_field *fields, const struct ip_prefix *prefix)
 {
@@ -127,7 +134,7 @@ static void acl_rule_init(
 	acl_ports_set(&ports[0], &selector->source_ports);
 	acl_ports_set(&ports[1], &selector->destination_ports);
 	/* RFC 4301 section 4.4.1.1: ports that can't be seen match ANY alone. */
-	if (!port_range_is_any(&selector->source_ports) || !port_range_is_any(&selector->destination_ports)) {
+	if (selector_reads_ports(selector)) {
 		ports[2].value.u32 = KEY_HAS_PORTS;
 		ports[2].mask_range.u32 = KEY_HAS_PORTS;
 	}
@@ -297,12 +304,14 @@ static struct spd *spd_allocate(const struct spd_source *source)
 	struct spd *spd = rte_zmalloc_socket("spd", sizeof(*spd) + source->n_rules * sizeof(spd->entries[0]),
 		RTE_CACHE_LINE_SIZE, source->socket);
 
-	for (size_t i = 0; spd && i < source->n_rules; i++)
+	for (size_t i = 0; spd && i < source->n_rules; i++) {
 		spd->entries[i] = (struct spd_entry){
 			.sa = source->rules[i].sa,
 			.index = (uint32_t)i,
 			.action = (uint8_t)source->rules[i].action,
 		};
+		spd->reads_ports |= selector_reads_ports(source->rules[i].selector);
+	}
 	return spd;
 }
 
@@ -352,6 +361,11 @@ void spd_destroy(struct spd *spd)
 		rte_acl_free(spd->contexts[i]);
 	spd_pairs_destroy(spd->pairs);
 	rte_free(spd);
+}
+
+bool spd_reads_ports(const struct spd *spd)
+{
+	return spd->reads_ports;
 }
 
 static inline void key_make_one(struct spd_key *key, struct rte_mbuf *m)

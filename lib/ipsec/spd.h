@@ -18,6 +18,7 @@
 #include "model/policy.h"
 #include "net/burst.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct spd;
@@ -45,6 +46,12 @@ int spd_create(const char *name, const struct spd_rule *rules, size_t n_rules, i
 	struct err *err);
 /* No worker may be looking up any more. */
 void spd_destroy(struct spd *spd);
+
+/*
+ * Does any rule look at ports, or at ICMP's type and code? Where none does, fragments match as whole packets
+ * do (RFC 4301 section 7.1).
+ */
+bool spd_reads_ports(const struct spd *spd);
 
 /*
  * The entry of each of n packets (1 to BURST_MAX) that parse has seen, NULL where none matches. For a packet

@@ -28,7 +28,11 @@
 	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one; raise the port's buffer size or lower the peer's MTU") \
 	X(in_no_sa, "InNoStates", "no inbound SA has this SPI and destination; the peers' keys or SPIs differ, or the SA is gone") \
 	X(in_endpoint, "InStateMismatch", "ESP of a known SPI comes from an address that is not the SA's `source`; correct `source`, or there is a NAT between") \
-	X(in_esp_fragment, "-", "an ESP packet arrived as a fragment; lower the MTU of the peer's tunnel so that it needs none") \
+	X(frag_bad, "-", "a fragment that fits no packet: its length, the end of the packet or its congestion marks can't be, or the packet would be longer than 65535 bytes; an attack, or a broken sender") \
+	X(frag_overlap, "-", "a fragment overlaps another of its packet, all of which are dropped (RFC 5722); an attack") \
+	X(frag_duplicate, "-", "a fragment came twice; the network doubles packets") \
+	X(frag_timeout, "-", "the other fragments of the packet did not come in time (IPv4 30 s, IPv6 60 s), or a new configuration came first; they are lost on the way") \
+	X(frag_full, "-", "too many fragments wait for others, and the oldest had to go, or there was no buffer; a flood of fragments, or raise `memory.packets`") \
 	X(in_seq_zero, "InStateSeqError", "the ESP sequence number is 0, which no sender may use (RFC 4303 section 3.3.3)") \
 	X(in_replay, "InStateSeqError", "this ESP sequence number was accepted before: a duplicate on the way, or a replay") \
 	X(in_late, "InStateSeqError", "the ESP sequence number is older than the replay window; raise `replay_window`, or the peer restarted with the same key") \

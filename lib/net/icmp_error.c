@@ -129,7 +129,7 @@ static void icmp_finish(struct rte_mbuf *m, const struct ip_conf *conf)
 	memcpy(icmp + 2, &checksum, sizeof(checksum));
 	*p = (struct pkt){
 		/* An answer to what came out of a tunnel goes back into one: that flag stays. */
-		.flags = PKT_LOCAL | PKT_HAS_PORTS | (p->flags & PKT_DECAPSULATED),
+		.flags = PKT_LOCAL | PKT_HAS_PORTS | (p->flags & (PKT_DECAPSULATED | PKT_LARGE)),
 		.port_in = p->port_in,
 		.family = conf->family,
 		.protocol = conf->family == IP_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,

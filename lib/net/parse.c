@@ -1,5 +1,6 @@
 #include "net/parse.h"
 
+#include "net/ipv6_extension.h"
 #include "net/martian.h"
 #include "net/stage.h"
 
@@ -171,23 +172,6 @@ static int parse_ipv4(struct rte_mbuf *m, bool checksum_good)
 	return ipv4_is_plain(ip->src_addr) && ipv4_is_plain(ip->dst_addr) ? PARSE_KEEP : parse_addresses(m);
 }
 
-/* The length of an extension header that can be skipped, or 0 if `protocol` is no such header. */
-static uint32_t extension_bytes(uint8_t protocol, uint8_t length)
-{
-	switch (protocol) {
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
-	case IPPROTO_DSTOPTS:
-		return 8 * (length + 1u);
-	case IPPROTO_FRAGMENT:
-		return 8;
-	case IPPROTO_AH: /* counts words of four bytes (RFC 4302 section 2.2) */
-		return 4 * (length + 2u);
-	default:
-		return 0;
-	}
-}
-
 /* Read the fragment header at `at`; false if it is one too many or impossible. */
 static bool parse_fragment_header(struct rte_mbuf *m, uint32_t at, bool *fragment_header)
 {
@@ -212,13 +196,13 @@ static bool parse_extensions(struct rte_mbuf *m, bool *fragment_header)
 	uint8_t protocol = pkt_ipv6(m)->proto;
 	uint32_t at = sizeof(struct rte_ipv6_hdr);
 
-	for (unsigned headers = 0; extension_bytes(protocol, 0) && !(p->flags & PKT_LATER_FRAGMENT);
+	for (unsigned headers = 0; ipv6_extension_bytes(protocol, 0) && !(p->flags & PKT_LATER_FRAGMENT);
 		headers++) {
 		if (headers == PARSE_EXT_HEADERS_MAX || at + IPV6_EXT_HEADER_BYTES_MIN > p->ip_len)
 			return false;
 		if (protocol == IPPROTO_HOPOPTS && headers > 0)
 			return false; // section 4.1: only directly behind the IPv6 header
-		uint32_t bytes = extension_bytes(protocol, ip[at + 1]);
+		uint32_t bytes = ipv6_extension_bytes(protocol, ip[at + 1]);
 		if (at + bytes > p->ip_len)
 			return false;
 		if (protocol == IPPROTO_FRAGMENT && !parse_fragment_header(m, at, fragment_header))
@@ -358,7 +342,7 @@ static void parse_prefetch(struct rte_mbuf *m)
 void parse_burst(struct burst *burst, const struct parse_port *port, struct burst *neigh, struct drops *drops)
 {
 	STAGE(parse, burst, drops, neigh);
-	uint16_t kept = 0;
+	uint16_t kept = 0, seen = 0;
 
 	for (uint16_t i = 0; i < RTE_MIN(burst->n, PREFETCH_AHEAD); i++)
 		parse_prefetch(burst->pkts[i]);
@@ -368,6 +352,7 @@ void parse_burst(struct burst *burst, const struct parse_port *port, struct burs
 		if (i + PREFETCH_AHEAD < burst->n)
 			parse_prefetch(burst->pkts[i + PREFETCH_AHEAD]);
 		int verdict = parse_frame_one(m, port);
+		seen |= pkt_of(m)->flags;
 		if (verdict == PARSE_KEEP)
 			burst->pkts[kept++] = m;
 		else if (verdict == PARSE_NEIGH)
@@ -376,6 +361,7 @@ void parse_burst(struct burst *burst, const struct parse_port *port, struct burs
 			drop_one(drops, m, (enum drop_reason)verdict);
 	}
 	burst->n = kept;
+	burst->seen = seen;
 }
 
 bool parse_inner_one(struct rte_mbuf *m, uint8_t family)
@@ -383,7 +369,7 @@ bool parse_inner_one(struct rte_mbuf *m, uint8_t family)
 	struct pkt *p = pkt_of(m);
 
 	*p = (struct pkt){
-		.flags = p->flags & PKT_DECAPSULATED,
+		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE),
 		.port_in = p->port_in,
 		.sa = p->sa,
 		.seq = p->seq,
@@ -391,4 +377,22 @@ bool parse_inner_one(struct rte_mbuf *m, uint8_t family)
 	// What the NIC said of a checksum was about the outer header. Neighbour discovery is for the link
 	// only.
 	return parse_ip(m, family, false) == PARSE_KEEP && !pkt_is_link_local(m);
+}
+
+bool parse_whole_one(struct rte_mbuf *m)
+{
+	struct pkt *p = pkt_of(m);
+
+	*p = (struct pkt){
+		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE),
+		.port_in = p->port_in,
+		.family = p->family,
+		.sa = p->sa,
+		.seq = p->seq,
+		.fragment_bytes = p->fragment_bytes,
+		.fragment_id = p->fragment_id,
+	};
+	// Who made it whole wrote the checksum. RFC 6980 section 5 allows no neighbour discovery in
+	// fragments.
+	return parse_ip(m, p->family, true) == PARSE_KEEP;
 }

@@ -46,4 +46,11 @@ void parse_burst(
  */
 bool parse_inner_one(struct rte_mbuf *m, uint8_t family);
 
+/*
+ * Parse a packet that was made whole from its fragments, of which struct pkt still says the family: fill in
+ * the parse fields (port_in, sa, seq, fragment_*, PKT_DECAPSULATED and PKT_LARGE are kept). False as in
+ * parse_inner_one, but for link-local addresses.
+ */
+bool parse_whole_one(struct rte_mbuf *m);
+
 #endif

@@ -35,7 +35,8 @@ enum pkt_flag {
 	PKT_UNRESOLVED = 1 << 7,    /* handed to control because its next hop has no known MAC address */
 	PKT_ICV_BAD = 1 << 8,       /* crypto ran and the ICV did not verify */
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
-	PKT_OWN = 1 << 10, /* its destination is one of the gateway's own addresses; set by flows_find */
+	PKT_OWN = 1 << 10,   /* its destination is one of the gateway's own addresses; set by flows_find */
+	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
 };
 
 struct pkt {
@@ -52,7 +53,7 @@ struct pkt {
 	/* An ICMP error that answers this packet, for packets in a burst that icmp_error_burst takes. */
 	uint8_t icmp_type;
 	uint8_t icmp_code;
-	uint16_t icmp_mtu;
+	uint16_t icmp_mtu; /* also for packets that frag_fill takes: the most that a fragment may be long */
 	/* ESP. */
 	uint16_t icv_offset; /* of the ICV from the start of data */
 	uint16_t esp_offset; /* of the ESP header from the start of data */
@@ -64,6 +65,9 @@ struct pkt {
 	uint32_t policy;      /* its index in the SPD's list */
 	uint32_t next_hop;    /* index into the route table's next hops, or ROUTE_NONE */
 	uint8_t action;       /* enum policy_action, or SPD_NO_POLICY */
+	/* Of a packet that came in fragments and was made whole, else zero. */
+	uint16_t fragment_bytes; /* of the longest of them */
+	rte_be32_t fragment_id;  /* IPv6: which they had in common */
 };
 
 _Static_assert(sizeof(struct pkt) == 64, "one cache line");

@@ -15,6 +15,7 @@
 #define STAGES(X) \
 	X(rx, "take frames from a port") \
 	X(parse, "check the frame and the IP headers, find protocol and ports") \
+	X(reass, "make packets whole from their fragments") \
 	X(local, "is it for the gateway itself?") \
 	X(sad, "find the SA of an ESP packet") \
 	X(esp_in_prepare, "check lengths and the sequence number") \
@@ -23,6 +24,7 @@
 	X(spd_out, "do what the outbound policy says") \
 	X(ttl, "decrement the TTL or hop limit") \
 	X(esp_out_mtu, "does it fit the tunnel?") \
+	X(frag, "cut into fragments what does not fit") \
 	X(esp_out_prepare, "sequence number, tunnel header, padding") \
 	X(crypto_run, "encrypt or decrypt, or hand over to a device") \
 	X(crypto_poll, "fetch from a crypto device") \

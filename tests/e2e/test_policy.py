@@ -177,19 +177,30 @@ class Selectors(unittest.TestCase):
         self.assertEqual([bytes(packet) for packet in run.wan], [bytes(routed(packet)) for packet in good])
         self.assertEqual(run.drops, {"out_no_policy": len(bad)})
 
-    def test_a_later_fragment_matches_no_port(self):
-        # SPD-8: its ports can't be seen, and are not 0 either; the first fragment has them.
+    def test_a_later_fragment_alone_passes_no_policy_with_ports(self):
+        # SPD-8, FRG-4: its ports can't be seen, and are not 0 either; so it waits for the first one.
         site = Site()
         site.policy("out", "bypass", protocol="udp", destination_port="0-53")
         four = fragment(udp(A.host[4], OUTSIDE[4], bytes(64), dport=53), fragsize=32)
         six = [built(ip(A.host[6], OUTSIDE[6]) / IPv6ExtHdrFragment(nh=17, offset=offset, m=1, id=7)
             / Raw(bytes(UDP(dport=53, len=100)) + bytes(8))) for offset in (0, 2)]
 
-        run = site.run(lan=[*four, *six])
+        run = site.run(lan=[*four[1:], six[1]])
 
-        self.assertEqual([packet.frag for packet in run.wan if isinstance(packet, IP)], [0])
-        self.assertEqual([p[IPv6ExtHdrFragment].offset for p in run.wan if p.version == 6], [0])
-        self.assertEqual(run.drops, {"out_no_policy": len(four) - 1 + 1})
+        self.assertEqual(run.wan, [])
+        self.assertEqual(run.drops, {"shutdown": len(four)})
+
+    def test_fragments_pass_a_policy_with_ports_when_they_are_whole(self):
+        # FRG-3, FRG-4: also where the last one comes first; what no policy lets out stays in.
+        site = Site()
+        site.policy("out", "bypass", protocol="udp", destination_port=53)
+        out = udp(A.host[4], OUTSIDE[4], bytes(64), dport=53, id=5)
+        stays = udp(A.host[4], OUTSIDE[4], bytes(64), dport=54, id=6)
+
+        run = site.run(lan=[*reversed(fragment(out, fragsize=32)), *fragment(stays, fragsize=32)])
+
+        self.assertEqual([bytes(packet) for packet in run.wan], [bytes(routed(out))])
+        self.assertEqual(run.drops, {"out_no_policy": 1})
 
     def test_all_fragments_pass_where_ports_are_any(self):
         # FRG-1: by the tunnel, and they are whole again at the other end.

@@ -167,14 +167,14 @@ class Forgery(unittest.TestCase):
         self.assertEqual(run.drops, {"in_no_sa": 1, "in_endpoint": 1})
         self.assertEqual(run.sas["t-in"].drops, {"in_endpoint": 1})
 
-    def test_an_esp_fragment_is_dropped(self):
+    def test_esp_fragments_that_do_not_become_whole_get_nowhere(self):
         # SAL-5
         site = Site()
         peer = site.tunnel()
 
-        run = site.run(wan=[peer.seal(PACKET, flags="MF"), peer.seal(PACKET, frag=8)])
+        run = site.run(wan=[peer.seal(PACKET, frag=8, id=1), peer.seal(PACKET, frag=800, id=2)])
 
-        self.assertEqual(run.drops, {"in_esp_fragment": 2})
+        self.assertEqual((run.lan, run.drops), ([], {"shutdown": 2}))
 
     def test_one_sas_packet_does_not_pass_as_anothers(self):
         # ESP-3: the SPI is under the ICV, and keys differ.

@@ -341,11 +341,13 @@ static const struct bad_case sas_cases[] = {
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"3des-sha1\", key: " KEY_A "}\n",
-	 "6:71: sas.x.esp: 3des-sha1 is advised against (RFC 8221 section 5); 'allow_insecure: true' on this SA accepts it\n"},
+	 "6:71: sas.x.esp: 3des-sha1 is advised against (RFC 8221 section 5); 'allow_insecure: true' on this SA accepts it\n"
+	 "6:89: sas.x.key: 20 bytes given, 3des-sha1 needs 44 (24 key + 20 authentication)\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"3des-sha256\", key: " KEY_A "}\n",
-	 "6:71: sas.x.esp: 3des-sha256 is advised against (RFC 8221 section 5); 'allow_insecure: true' on this SA accepts it\n"},
+	 "6:71: sas.x.esp: 3des-sha256 is advised against (RFC 8221 section 5); 'allow_insecure: true' on this SA accepts it\n"
+	 "6:91: sas.x.key: 20 bytes given, 3des-sha256 needs 56 (24 key + 32 authentication)\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: \"aes128-md5\", key: " KEY_A "}\n",

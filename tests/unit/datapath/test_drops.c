@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 
 #include "base/clock.h"
@@ -159,13 +160,46 @@ static void provoke_in_endpoint(void)
 	from_wan_frame(m);
 }
 
-static void provoke_in_esp_fragment(void)
+static void lan_fragment(uint16_t offset_bytes, uint16_t bytes, bool more, uint32_t id)
 {
-	from_wan((struct packet_spec){.source = "198.51.100.1",
-		.destination = "192.0.2.1",
+	from_lan((struct packet_spec){.source = "10.1.0.1",
+		.destination = "10.1.0.254",
 		.protocol = IPPROTO_ESP,
-		.payload_bytes = 80,
-		.more_fragments = true});
+		.payload_bytes = bytes,
+		.fragment_offset_bytes = offset_bytes,
+		.more_fragments = more,
+		.id = id});
+}
+
+/* Only the last fragment of a packet may have any length. */
+static void provoke_frag_bad(void)
+{
+	lan_fragment(0, 81, true, 1);
+}
+
+static void provoke_frag_overlap(void)
+{
+	lan_fragment(0, 80, true, 1);
+	lan_fragment(72, 80, true, 1);
+}
+
+static void provoke_frag_duplicate(void)
+{
+	lan_fragment(0, 80, true, 1);
+	lan_fragment(0, 80, true, 1);
+}
+
+/* Its time is long over when the next one comes. */
+static void provoke_frag_timeout(void)
+{
+	lan_fragment(0, 80, true, 1);
+	reass_expire(env.worker->reass, env.worker->now_tsc + 31 * rte_get_tsc_hz(), &env.worker->drops);
+}
+
+static void provoke_frag_full(void)
+{
+	for (unsigned i = 0; i <= REASS_PKTS_MAX; i++)
+		lan_fragment(0, 80, true, i);
 }
 
 static void provoke_in_seq_zero(void)

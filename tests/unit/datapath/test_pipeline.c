@@ -284,6 +284,58 @@ START_TEST(a_packet_too_big_for_the_tunnel_is_answered_with_its_mtu)
 }
 END_TEST
 
+/* PMT-3: in each way of crypto, the fragments of a burst that grows beyond BURST_MAX are sent or named. */
+START_TEST(a_burst_without_df_that_is_too_big_leaves_as_twice_as_many)
+{
+	struct rte_mbuf *frames[BURST_MAX];
+	unsigned n = 0;
+	struct rte_mbuf *m;
+
+	for (unsigned i = 0; i < BURST_MAX; i++)
+		frames[i] = gateway_env_frame_of(
+			&env, "lan", &(struct packet_spec){.payload_bytes = 1500 - 28, .id = i});
+	gateway_env_receive_frames(&env, "lan", frames, BURST_MAX);
+
+	while ((m = gateway_env_sent(&env, "wan"))) {
+		assert_esp(m, 0x1001, "198.51.100.1");
+		ck_assert_uint_le(IP_BYTES(m), 1500);
+		n++;
+		rte_pktmbuf_free(m);
+	}
+	ck_assert_uint_eq(n, 2 * BURST_MAX);
+}
+END_TEST
+
+/* SAL-5: the two halves of an ESP packet, the later one first. */
+START_TEST(esp_in_fragments_is_made_whole_and_decrypted)
+{
+	struct packet_spec inner = {SITE_INNER, .payload_bytes = 600};
+	struct rte_mbuf *esp =
+		gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
+	struct rte_mbuf *later = rte_pktmbuf_copy(esp, eal_pool(), 0, UINT32_MAX);
+	uint16_t first_bytes = 400, rest_bytes = (uint16_t)(IP_BYTES(esp) - 20 - first_bytes);
+
+	memmove(BYTES(later) + 20, BYTES(esp) + 20 + first_bytes, rest_bytes);
+	rte_pktmbuf_trim(later, first_bytes);
+	IPV4(later)->total_length = rte_cpu_to_be_16(20 + rest_bytes);
+	IPV4(later)->fragment_offset = rte_cpu_to_be_16(first_bytes / 8);
+	rte_pktmbuf_trim(esp, rest_bytes);
+	IPV4(esp)->total_length = rte_cpu_to_be_16(20 + first_bytes);
+	IPV4(esp)->fragment_offset = RTE_BE16(RTE_IPV4_HDR_MF_FLAG);
+	struct rte_mbuf *fragments[] = {later, esp};
+	for (unsigned i = 0; i < 2; i++) {
+		IPV4(fragments[i])->hdr_checksum = 0;
+		IPV4(fragments[i])->hdr_checksum = rte_ipv4_cksum(IPV4(fragments[i]));
+		gateway_env_receive_frames(&env, "wan", &fragments[i], 1);
+	}
+
+	struct rte_mbuf *m = sent_alone("lan");
+	ck_assert_uint_eq(IP_BYTES(m), 628);
+	ck_assert_uint_eq(packet_l4_checksum(BYTES(m), 20, 628, IPPROTO_UDP), 0);
+	rte_pktmbuf_free(m);
+}
+END_TEST
+
 /* An ARP reply of the lan's host that was not configured. */
 static struct rte_mbuf *arp_reply(const uint8_t sender_ip[4])
 {
@@ -431,6 +483,8 @@ static TCase *cases(const char *name, SFun way)
 	tcase_add_test(tcase, a_ttl_that_runs_out_is_answered_from_the_port_it_came_in_by);
 	tcase_add_test(tcase, a_ttl_that_runs_out_behind_a_tunnel_is_answered_through_the_tunnel);
 	tcase_add_test(tcase, a_packet_too_big_for_the_tunnel_is_answered_with_its_mtu);
+	tcase_add_test(tcase, a_burst_without_df_that_is_too_big_leaves_as_twice_as_many);
+	tcase_add_test(tcase, esp_in_fragments_is_made_whole_and_decrypted);
 	tcase_add_test(tcase, a_packet_for_an_unknown_neighbour_waits_for_the_answer);
 	tcase_add_test(tcase, a_flood_for_an_unknown_neighbour_leaves_room_for_its_answer);
 	tcase_add_test(tcase, esp_inside_a_tunnel_to_the_gateway_is_host_no_service);

@@ -325,13 +325,14 @@ START_TEST(only_packets_longer_than_the_mtu_are_too_big) // PMT-2
 	struct route_table *table = table_of(routes, RTE_DIM(routes));
 	struct drops drops = {0};
 	BURST(burst);
+	BURST(oversize);
 	BURST(too_big);
 
 	burst_add_one(&burst, routed_packet(table, (struct packet_spec){.df = true}, 1500));
 	burst_add_one(&burst, routed_packet(table, (struct packet_spec){.df = true}, 1501));
 	burst_add_one(&burst, routed_packet(table, (struct packet_spec){.family = IP_V6}, 1500));
 	burst_add_one(&burst, routed_packet(table, (struct packet_spec){.family = IP_V6}, 1501));
-	route_mtu(&burst, table, &too_big, &drops);
+	route_mtu(&burst, table, &oversize, &too_big, &drops);
 
 	ck_assert_uint_eq(burst.n, 2);
 	ck_assert_uint_eq(too_big.n, 2);
@@ -348,12 +349,13 @@ START_TEST(only_packets_longer_than_the_mtu_are_too_big) // PMT-2
 }
 END_TEST
 
-START_TEST(what_no_icmp_error_may_answer_is_dropped_when_too_big)
+START_TEST(what_may_be_cut_is_cut_when_too_big) // PMT-3
 {
 	const struct route routes[] = {route("0.0.0.0/0", 1, NULL), route("::/0", 1, NULL)};
 	struct route_table *table = table_of(routes, RTE_DIM(routes));
 	struct drops drops = {0};
 	BURST(burst);
+	BURST(oversize);
 	BURST(too_big);
 
 	burst_add_one(&burst, routed_packet(table, (struct packet_spec){.df = false}, 1501));
@@ -361,11 +363,14 @@ START_TEST(what_no_icmp_error_may_answer_is_dropped_when_too_big)
 	burst_add_one(&burst, routed_packet(table, (struct packet_spec){.family = IP_V6}, 1501));
 	pkt_of(burst.pkts[1])->flags |= PKT_LOCAL;
 	pkt_of(burst.pkts[2])->flags |= PKT_LOCAL;
-	route_mtu(&burst, table, &too_big, &drops);
+	route_mtu(&burst, table, &oversize, &too_big, &drops);
 
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(too_big.n, 0);
-	ck_assert_uint_eq(drops.count[0][DROP_out_mtu], 3);
+	ck_assert_uint_eq(drops.total, 0);
+	ck_assert_uint_eq(oversize.n, 3);
+	ck_assert_uint_eq(pkt_of(oversize.pkts[2])->icmp_mtu, 1500);
+	rte_pktmbuf_free_bulk(oversize.pkts, oversize.n);
 	route_table_destroy(table);
 }
 END_TEST
@@ -387,7 +392,7 @@ int main(void)
 	tcase_add_test(tests, one_next_hop_too_many_is_refused);
 	tcase_add_test(tests, two_tables_with_the_longest_names_live_side_by_side);
 	tcase_add_test(tests, only_packets_longer_than_the_mtu_are_too_big);
-	tcase_add_test(tests, what_no_icmp_error_may_answer_is_dropped_when_too_big);
+	tcase_add_test(tests, what_may_be_cut_is_cut_when_too_big);
 	suite_add_tcase(suite, tests);
 	return eal_run_suite(suite);
 }

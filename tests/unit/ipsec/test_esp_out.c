@@ -467,10 +467,11 @@ START_TEST(a_buffer_without_room_is_dropped_and_its_number_is_a_gap)
 END_TEST
 
 // PMT-2
-START_TEST(a_packet_above_the_inner_mtu_is_answered_or_dropped)
+START_TEST(a_packet_above_the_inner_mtu_is_cut_or_answered)
 {
 	struct sa *sa = sa_of(&env, &(struct sa_spec){0}, false);
 	BURST(burst);
+	BURST(oversize);
 	BURST(too_big);
 
 	burst_add_one(&burst, packet_mbuf(&(struct packet_spec){.payload_bytes = 1446 - 28, .df = true}));
@@ -480,7 +481,7 @@ START_TEST(a_packet_above_the_inner_mtu_is_answered_or_dropped)
 		&burst, packet_mbuf(&(struct packet_spec){.family = IP_V6, .payload_bytes = 1447 - 48}));
 	for (uint16_t i = 0; i < burst.n; i++)
 		pkt_of(burst.pkts[i])->sa = sa;
-	esp_out_mtu(&burst, &too_big, &env.tally);
+	esp_out_mtu(&burst, &oversize, &too_big, &env.tally);
 
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_uint_eq(pkt_of(burst.pkts[0])->ip_len, 1446);
@@ -491,10 +492,60 @@ START_TEST(a_packet_above_the_inner_mtu_is_answered_or_dropped)
 	ck_assert_uint_eq(pkt_of(too_big.pkts[1])->icmp_type, 2);
 	ck_assert_uint_eq(pkt_of(too_big.pkts[1])->icmp_code, 0);
 	ck_assert_uint_eq(pkt_of(too_big.pkts[1])->icmp_mtu, 1446);
-	ck_assert_uint_eq(env.drops.count[0][DROP_out_mtu], 1);
-	ck_assert_uint_eq(sa->counters[0].drops[SA_DROP_out_mtu], 3);
+	ck_assert_uint_eq(oversize.n, 1); // PMT-3
+	ck_assert_uint_eq(pkt_of(oversize.pkts[0])->icmp_mtu, 1446);
+	ck_assert_uint_eq(env.drops.total, 0);
+	ck_assert_uint_eq(sa->counters[0].drops[SA_DROP_out_mtu], 2);
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+	rte_pktmbuf_free_bulk(oversize.pkts, oversize.n);
+	rte_pktmbuf_free_bulk(too_big.pkts, too_big.n);
+	sa_destroy(sa);
+}
+END_TEST
+
+// PMT-4
+START_TEST(ipv6_is_never_told_less_than_1280)
+{
+	struct sa *sa = sa_of(&env, &(struct sa_spec){0}, false);
+	BURST(burst);
+	BURST(oversize);
+	BURST(too_big);
+
+	atomic_store(&sa->inner_mtu, 1226);
+	burst_add_one(
+		&burst, packet_mbuf(&(struct packet_spec){.family = IP_V6, .payload_bytes = 1280 - 48}));
+	burst_add_one(
+		&burst, packet_mbuf(&(struct packet_spec){.family = IP_V6, .payload_bytes = 1281 - 48}));
+	for (uint16_t i = 0; i < burst.n; i++)
+		pkt_of(burst.pkts[i])->sa = sa;
+	esp_out_mtu(&burst, &oversize, &too_big, &env.tally);
+
+	ck_assert_uint_eq(burst.n, 1);
+	ck_assert_uint_eq(pkt_of(burst.pkts[0])->ip_len, 1280);
+	ck_assert_uint_eq(oversize.n, 0);
+	ck_assert_uint_eq(too_big.n, 1);
+	ck_assert_uint_eq(pkt_of(too_big.pkts[0])->icmp_mtu, 1280);
 	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
 	rte_pktmbuf_free_bulk(too_big.pkts, too_big.n);
+	sa_destroy(sa);
+}
+END_TEST
+
+START_TEST(a_tunnel_through_which_next_to_nothing_fits_drops_by_name)
+{
+	struct sa *sa = sa_of(&env, &(struct sa_spec){0}, false);
+	BURST(burst);
+	BURST(oversize);
+	BURST(too_big);
+
+	atomic_store(&sa->inner_mtu, 67);
+	burst_add_one(&burst, packet_mbuf(&(struct packet_spec){.payload_bytes = 68 - 28}));
+	pkt_of(burst.pkts[0])->sa = sa;
+	esp_out_mtu(&burst, &oversize, &too_big, &env.tally);
+
+	ck_assert_uint_eq(burst.n + oversize.n + too_big.n, 0);
+	ck_assert_uint_eq(env.drops.count[0][DROP_out_mtu], 1);
+	ck_assert_uint_eq(sa->counters[0].drops[SA_DROP_out_mtu], 1);
 	sa_destroy(sa);
 }
 END_TEST
@@ -601,7 +652,9 @@ int main(void)
 	tcase_add_test(tcase, past_the_last_sequence_number_packets_are_dropped);
 	tcase_add_loop_test(tcase, an_esn_tunnel_works_across_2_to_the_32, 0, sa_pair_algs());
 	tcase_add_test(tcase, a_buffer_without_room_is_dropped_and_its_number_is_a_gap);
-	tcase_add_test(tcase, a_packet_above_the_inner_mtu_is_answered_or_dropped);
+	tcase_add_test(tcase, a_packet_above_the_inner_mtu_is_cut_or_answered);
+	tcase_add_test(tcase, ipv6_is_never_told_less_than_1280);
+	tcase_add_test(tcase, a_tunnel_through_which_next_to_nothing_fits_drops_by_name);
 	tcase_add_test(tcase, what_was_sent_is_counted_by_its_inner_bytes);
 	tcase_add_loop_test(tcase, cbc_ivs_on_the_wire_are_distinct_and_not_the_ciphertext_before, 0, 2);
 	tcase_add_test(tcase, a_gcm_iv_is_the_sequence_number_under_the_mask);

@@ -172,7 +172,7 @@ START_TEST(a_known_spi_from_another_source_is_in_endpoint)
 END_TEST
 
 /* SAL-5 */
-START_TEST(a_fragment_of_esp_is_in_esp_fragment)
+START_TEST(a_fragment_of_esp_is_frag_bad)
 {
 	struct sa *sa = add_sa(0x1001, "10.1.0.1", "10.2.0.1");
 	struct rte_mbuf *first = packet_mbuf(
@@ -182,7 +182,7 @@ START_TEST(a_fragment_of_esp_is_in_esp_fragment)
 
 	ck_assert_ptr_null(lookup_one(first));
 	ck_assert_ptr_null(lookup_one(later));
-	ck_assert_uint_eq(dropped(DROP_in_esp_fragment), 2);
+	ck_assert_uint_eq(dropped(DROP_frag_bad), 2);
 	free_sa(sa);
 }
 END_TEST
@@ -432,7 +432,7 @@ int main(void)
 	tcase_add_test(tcase, an_ipv6_packet_finds_its_sa);
 	tcase_add_test(tcase, an_unknown_spi_or_destination_is_in_no_sa);
 	tcase_add_test(tcase, a_known_spi_from_another_source_is_in_endpoint);
-	tcase_add_test(tcase, a_fragment_of_esp_is_in_esp_fragment);
+	tcase_add_test(tcase, a_fragment_of_esp_is_frag_bad);
 	tcase_add_test(tcase, an_esp_header_cut_short_is_in_hdr);
 	tcase_add_test(tcase, packets_of_a_burst_keep_their_order_and_their_own_sas);
 	tcase_add_test(tcase, a_second_sa_with_the_same_spi_and_destination_is_refused);

@@ -1,0 +1,169 @@
+"""Fragments: of ESP, to the gateway, under policies with ports; and big packets, cut on the way out."""
+import unittest
+
+from scapy.layers.inet import ICMP, IP, defragment, fragment
+from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6, IPv6ExtHdrFragment, defragment6
+
+from culvert import A, B, Site, built, ip, routed, udp
+
+
+def patterned(size):
+    return bytes((i ^ i >> 8) & 255 for i in range(size))
+
+
+def sized(source, destination, size, **fields):
+    """A UDP packet of exactly so many bytes."""
+    return udp(source, destination, patterned(size - (28 if ":" not in source else 48)), **fields)
+
+
+def pieces(packet, size, number=7):
+    """scapy's fragments of the packet, none longer than `size`."""
+    if isinstance(packet, IP):
+        return [built(p) for p in fragment(packet, fragsize=(size - 20) // 8 * 8)]
+    header = IPv6(bytes(packet)[:40])
+    header.remove_payload()
+    data, step = bytes(packet)[40:], (size - 48) // 8 * 8
+    return [built(IPv6(src=packet.src, dst=packet.dst, hlim=packet.hlim)
+        / IPv6ExtHdrFragment(nh=packet.nh, offset=at // 8, m=int(at + step < len(data)), id=number) / data[at:at + step])
+        for at in range(0, len(data), step)]
+
+
+def whole(packets):
+    """What a host makes of these fragments, by scapy."""
+    if all(isinstance(p, IP) for p in packets):
+        return [bytes(built(p)) for p in defragment(packets)]
+    return [bytes(built(defragment6(packets)))]
+
+
+class Esp(unittest.TestCase):
+    def test_fragments_of_esp_are_made_whole_before_decryption(self):
+        # SAL-5, FRG-6: in any order, more than 8 of them, over both outer versions.
+        for outer in (4, 6):
+            for size in (1300, 120):
+                site = Site()
+                peer = site.tunnel(outer=outer)
+                packet = sized(B.host[4], A.host[4], 1400)
+                parts = pieces(peer.seal(packet), size)
+
+                run = site.run(wan=parts[::-1])
+
+                self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(packet))])
+                self.assertEqual(run.drops, {})
+                self.assertEqual(run.total["consumed"], len(parts) - 1)
+                self.assertGreater(len(parts), 8 if size == 120 else 1)
+
+    def test_a_flood_of_fragments_does_not_stop_a_tunnel(self):
+        # FRG-6: neither what is whole, nor what comes in fragments.
+        site = Site()
+        peer = site.tunnel()
+        flood = [built(IP(src=f"203.0.{n % 250}.{n // 250}", dst=A.wan[4], id=n, flags="MF", proto=50) / bytes(64))
+            for n in range(4000)]
+        packets = [sized(B.host[4], A.host[4], 1000, id=n) for n in range(40)]
+        wan = []
+        for n, packet in enumerate(packets):
+            wan += flood[100 * n:100 * n + 99]
+            sealed = peer.seal(packet, seq=n + 1, id=n)
+            wan += pieces(sealed, 600) if n % 2 else [sealed]
+
+        run = site.run(wan=wan)
+
+        self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(p)) for p in packets])
+        self.assertEqual(sum(run.drops.values()), 40 * 99)
+        self.assertGreater(run.drops["frag_full"], 0)
+
+
+class Big(unittest.TestCase):
+    def test_ipv4_without_df_is_cut_before_encryption(self):
+        # PMT-3: two ESP packets, each no longer than the MTU; the far host makes it whole, no gateway does.
+        for outer in (4, 6):
+            site = Site()
+            peer = site.tunnel(outer=outer)
+            packet = sized(A.host[4], B.host[4], 1500, id=99)
+
+            run = site.run(lan=[packet])
+
+            self.assertEqual(len(run.wan), 2)
+            self.assertLessEqual(max(map(len, run.wan)), 1500)
+            inner = [built(peer.open(p)) for p in run.wan]
+            self.assertEqual(whole(inner), [bytes(routed(packet))])
+            self.assertEqual((run.drops, run.lan), ({}, []))
+
+    def test_an_ipv6_packet_of_1280_goes_through_a_tunnel_of_less(self):
+        # PMT-4: the tunnel's packet is cut, and the far gateway makes it whole.
+        for outer in (4, 6):
+            here, there = Site(A, B, mtu=1280), Site(B, A, mtu=1280)
+            for site in (here, there):
+                site.tunnel(inner=6, outer=outer)
+            packet, too_big = sized(A.host[6], B.host[6], 1280), sized(A.host[6], B.host[6], 1281)
+
+            run = here.run(lan=[packet, too_big])
+
+            self.assertEqual(run.lan[0][ICMPv6PacketTooBig].mtu, 1280)
+            self.assertEqual(len(run.wan), 2)
+            self.assertLessEqual(max(map(len, run.wan)), 1280)
+            far = there.run(wan=run.wan)
+            self.assertEqual([bytes(p) for p in far.lan], [bytes(routed(packet, 2))])
+
+    def test_a_clear_packet_is_cut_for_its_link(self):
+        # PMT-3
+        site = Site()
+        site.conf["ports"]["wan"]["mtu"] = 1280
+        site.policy("out", "bypass")
+        packet = sized(A.host[4], B.host[4], 1500, id=3)
+
+        run = site.run(lan=[packet])
+
+        self.assertEqual(len(run.wan), 2)
+        self.assertLessEqual(max(map(len, run.wan)), 1280)
+        self.assertEqual(whole(run.wan), [bytes(routed(packet))])
+
+    def test_a_long_packet_under_a_policy_with_ports_leaves_as_it_came(self):
+        # FRG-3: 8 kB in fragments, matched as a whole, cut again; IPv6 with its source's own ID.
+        for version in (4, 6):
+            site = Site()
+            peer = site.tunnel(inner=version, policies=False)
+            site.policy("out", "protect", protocol="udp", destination_port=2000, sas=["t-out"])
+            packet = sized(A.host[version], B.host[version], 8000, **({"id": 9} if version == 4 else {}))
+
+            run = site.run(lan=pieces(packet, 1400))
+
+            inner = [built(peer.open(p)) for p in run.wan]
+            self.assertLessEqual(max(map(len, inner)), 1446)
+            self.assertEqual(whole(inner), [bytes(routed(packet))])
+            self.assertEqual(run.drops, {})
+
+    def test_a_long_echo_to_the_gateway_is_answered_in_fragments(self):
+        # FRG-6
+        site = Site()
+        request = built(ip(A.host[4], A.lan[4], id=5) / ICMP(id=7, seq=1) / patterned(9000))
+
+        run = site.run(lan=pieces(request, 1500))
+
+        reply = IP(whole(run.lan)[0])
+        self.assertEqual((reply.src, reply.dst, reply[ICMP].type), (A.lan[4], A.host[4], 0))
+        self.assertEqual(bytes(reply[ICMP].payload), patterned(9000))
+
+    def test_every_size_around_the_mtu_is_delivered_or_answered(self):
+        # PMT-1, PMT-2, PMT-3: no dead zone, to the far site and back into a packet.
+        here, there = Site(A, B), Site(B, A)
+        for site in (here, there):
+            site.tunnel()
+            site.tunnel("six", inner=6, spi=0x1002)
+        sizes = [*range(28, 40), *range(1420, 1461), *range(1490, 1501)]  # fewer errors than the rate limit
+        packets = [sized(A.host[4], B.host[4], size, id=size) for size in sizes]
+        packets += [sized(A.host[4], B.host[4], size, id=size, flags="DF") for size in sizes]
+        packets += [sized(A.host[6], B.host[6], size) for size in sizes if size >= 48]
+
+        near = here.run(lan=packets)
+        far = there.run(wan=near.wan)
+
+        self.assertLessEqual(max(map(len, near.wan)), 1500)
+        four = [p for p in far.lan if p.version == 4]
+        arrived = sorted(whole(four) + [bytes(p) for p in far.lan if p.version == 6])
+        fit = [p for p in packets if len(p) <= 1446 or isinstance(p, IP) and not p.flags.DF]
+        self.assertEqual(arrived, sorted(bytes(routed(p, 2)) for p in fit))
+        answered = sorted(bytes(p[ICMP].payload)[:28] if p.version == 4 else bytes(p)[48:96] for p in near.lan)
+        unfit = [p for p in packets if p not in fit]
+        self.assertEqual(len(answered), len(unfit))
+        self.assertEqual(answered, sorted(bytes(routed(p))[:28 if p.version == 4 else 48] for p in unfit))
+        self.assertEqual(near.drops, {"out_mtu": len(unfit)})
