@@ -96,8 +96,8 @@ static inline bool ipv4_is_plain(rte_be32_t address)
 {
 	uint32_t value = rte_be_to_cpu_32(address);
 
-	return value - RTE_IPV4(1, 0, 0, 0) < RTE_IPV4(126, 0, 0, 0) ||
-	       value - RTE_IPV4(128, 0, 0, 0) < RTE_IPV4(96, 0, 0, 0);
+	return value - UINT32_C(0x01000000) < UINT32_C(0x7e000000) ||
+	       value - UINT32_C(0x80000000) < UINT32_C(0x60000000);
 }
 
 /* The packet may go on by its addresses: PARSE_KEEP. */
