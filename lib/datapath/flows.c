@@ -269,7 +269,7 @@ void flows_find(struct flows *flows, struct burst *burst, enum flows_direction d
 	}
 	for (uint16_t i = 0; i < burst->n; i++) {
 		if (remembered_one(burst->pkts[i], &keys[i], places[i])) {
-			if (direction == FLOWS_OUT)
+			if (direction == FLOWS_OUT && pkt_of(burst->pkts[i])->policy_sa)
 				sa_prefetch(pkt_of(burst->pkts[i])->policy_sa);
 			continue;
 		}
