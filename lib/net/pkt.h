@@ -65,6 +65,7 @@ struct pkt {
 	uint32_t policy;      /* its index in the SPD's list */
 	uint32_t next_hop;    /* index into the route table's next hops, or ROUTE_NONE */
 	uint8_t action;       /* enum policy_action, or SPD_NO_POLICY */
+	uint8_t unused;       /* zero: no byte is padding, so that whole structs can be compared */
 	/* Of a packet that came in fragments and was made whole, else zero. */
 	uint16_t fragment_bytes; /* of the longest of them */
 	rte_be32_t fragment_id;  /* IPv6: which they had in common */
