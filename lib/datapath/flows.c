@@ -1,5 +1,6 @@
 #include "datapath/flows.h"
 
+#include "base/words.h"
 #include "net/stage.h"
 
 #include <errno.h>
@@ -140,15 +141,6 @@ static inline void *key_make_one(
 	return &flows->v6[hash & (FLOWS_IPV6_ENTRIES - 1) & -WAYS];
 }
 
-static inline bool key_equal(const uint64_t *a, const uint64_t *b, unsigned n)
-{
-	uint64_t different = 0;
-
-	for (unsigned i = 0; i < n; i++)
-		different |= a[i] ^ b[i];
-	return different == 0;
-}
-
 static inline void verdict_apply_one(struct rte_mbuf *m, struct flow_verdict verdict)
 {
 	struct pkt *p = pkt_of(m);
@@ -169,7 +161,7 @@ static inline bool remembered_one(struct rte_mbuf *m, const struct flow_key *key
 
 	if (pkt_of(m)->family == IP_V4) {
 		for (unsigned way = 0; way < WAYS; way++) {
-			if (!key_equal(v4[way].key, key->words, KEY_WORDS_V4))
+			if (!words_equal(v4[way].key, key->words, KEY_WORDS_V4))
 				continue;
 			verdict_apply_one(m, v4[way].verdict);
 			return true;
@@ -177,7 +169,7 @@ static inline bool remembered_one(struct rte_mbuf *m, const struct flow_key *key
 		return false;
 	}
 	for (unsigned way = 0; way < WAYS; way++) {
-		if (!key_equal(v6[way].key, key->words, KEY_WORDS_V6))
+		if (!words_equal(v6[way].key, key->words, KEY_WORDS_V6))
 			continue;
 		verdict_apply_one(m, v6[way].verdict);
 		return true;

@@ -224,7 +224,7 @@ static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf *
 
 	for (uint16_t i = 0; i < n; i++)
 		seqs[i] = pkt_of(pkts[i])->seq;
-	replay_accept_run(sa->replay, seqs, n, accepted);
+	replay_accept(sa->replay, seqs, n, accepted);
 	for (uint16_t i = 0; i < n; i++) {
 		struct verdict verdict = verdict_of(accepted[i]);
 

@@ -268,7 +268,7 @@ static void windowless_accept(
 	}
 }
 
-void replay_accept_run(struct replay *replay, const uint64_t *seqs, uint16_t n, enum replay_verdict *verdicts)
+void replay_accept(struct replay *replay, const uint64_t *seqs, uint16_t n, enum replay_verdict *verdicts)
 {
 	if (replay->window_pkts == 0) {
 		windowless_accept(replay, seqs, n, verdicts);
@@ -287,12 +287,4 @@ void replay_accept_run(struct replay *replay, const uint64_t *seqs, uint16_t n, 
 		run.n = end - start;
 		run_accept(replay, &run);
 	}
-}
-
-enum replay_verdict replay_accept(struct replay *replay, uint64_t seq)
-{
-	enum replay_verdict verdict;
-
-	replay_accept_run(replay, &seq, 1, &verdict);
-	return verdict;
 }

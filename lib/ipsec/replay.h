@@ -52,11 +52,7 @@ enum replay_verdict replay_check(const struct replay *replay, uint64_t seq);
  * Take the numbers of n packets (1 or more) whose ICVs have verified, in the order in which they came. The
  * verdict of each is what taking them one by one would give; neighbours in number share the work.
  */
-void replay_accept_run(
-	struct replay *replay, const uint64_t *seqs, uint16_t n, enum replay_verdict *verdicts);
-
-/* The same for one. */
-enum replay_verdict replay_accept(struct replay *replay, uint64_t seq);
+void replay_accept(struct replay *replay, const uint64_t *seqs, uint16_t n, enum replay_verdict *verdicts);
 
 /* The highest number accepted so far: the window's right edge, T. */
 uint64_t replay_highest(const struct replay *replay);

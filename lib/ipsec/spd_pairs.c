@@ -9,6 +9,8 @@
 #include <rte_prefetch.h>
 #include <rte_random.h>
 
+#include "base/words.h"
+
 /* A key is the source and the destination as the header has them, one behind the other, in words. */
 #define WORDS_V4     1
 #define WORDS_V6     4
@@ -70,15 +72,6 @@ _Static_assert(sizeof(struct slot) + WORDS_V6 * sizeof(uint64_t) <= 64, "a slot 
 static inline struct slot *slot_at(const struct tuple *tuple, uint32_t index, unsigned n_words)
 {
 	return (struct slot *)(void *)(tuple->slots + index * slot_bytes(n_words));
-}
-
-static inline bool key_equal(const uint64_t *a, const uint64_t *b, unsigned n_words)
-{
-	uint64_t differ = 0;
-
-	for (unsigned i = 0; i < n_words; i++)
-		differ |= a[i] ^ b[i];
-	return differ == 0;
 }
 
 /*
@@ -250,7 +243,7 @@ static bool tuple_add(
 		slot = slot_at(tuple, at & tuple->slots_mask, n_words);
 		if (slot->number == 0)
 			break;
-		n_same += key_equal(slot->key, key, n_words);
+		n_same += words_equal(slot->key, key, n_words);
 	}
 	if (n_same == SPD_PAIRS_SAME_MAX)
 		return false;
@@ -346,7 +339,7 @@ static inline uint32_t tuple_find_one(
 
 		if (slot->number == 0)
 			return SPD_PAIRS_NONE;
-		if (key_equal(slot->key, key, n_words) && slot_matches_one(slot, p))
+		if (words_equal(slot->key, key, n_words) && slot_matches_one(slot, p))
 			return slot->number - 1;
 	}
 }

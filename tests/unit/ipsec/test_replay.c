@@ -36,6 +36,14 @@ static struct replay *window_make(uint32_t window_pkts, bool esn, uint64_t highe
 	return replay;
 }
 
+static enum replay_verdict accept_one(struct replay *replay, uint64_t seq)
+{
+	enum replay_verdict verdict;
+
+	replay_accept(replay, &seq, 1, &verdict);
+	return verdict;
+}
+
 /*
  * The model: what RFC 4303 section 3.4.3 says, in so many words. A number is remembered at itself modulo
  * something larger than any window, so no number inside the window is ever overwritten by another.
@@ -123,7 +131,7 @@ static void offer(struct replay *replay, struct model *model, uint64_t seq, bool
 	uint64_t guess = replay_guess(replay, (uint32_t)seq);
 	uint64_t expected_guess = esn ? model_guess(model, (uint32_t)seq) : seq;
 	enum replay_verdict before = replay_check(replay, seq);
-	enum replay_verdict verdict = replay_accept(replay, seq);
+	enum replay_verdict verdict = accept_one(replay, seq);
 	enum replay_verdict expected = model_accept(model, seq);
 
 	if (guess != expected_guess || verdict != expected || before != expected ||
@@ -181,7 +189,7 @@ START_TEST(a_run_of_numbers_agrees_with_the_model)
 		uint64_t seqs[RUN_MAX];
 		uint16_t n = run_next(&state, seqs);
 
-		replay_accept_run(replay, seqs, n, verdicts);
+		replay_accept(replay, seqs, n, verdicts);
 		for (uint16_t i = 0; i < n; i++) {
 			enum replay_verdict expected =
 				seqs[i] == 0 ? REPLAY_ZERO : model_accept(&model, seqs[i]);
@@ -248,11 +256,11 @@ START_TEST(the_left_edge_of_the_window_is_exact)
 {
 	struct replay *replay = window_make(64, false, 0);
 
-	ck_assert_int_eq(replay_accept(replay, 100), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, 37), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, 36), REPLAY_LATE);
-	ck_assert_int_eq(replay_accept(replay, 37), REPLAY_DUPLICATE);
-	ck_assert_int_eq(replay_accept(replay, 100), REPLAY_DUPLICATE);
+	ck_assert_int_eq(accept_one(replay, 100), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, 37), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, 36), REPLAY_LATE);
+	ck_assert_int_eq(accept_one(replay, 37), REPLAY_DUPLICATE);
+	ck_assert_int_eq(accept_one(replay, 100), REPLAY_DUPLICATE);
 	replay_destroy(replay);
 }
 END_TEST
@@ -265,12 +273,12 @@ START_TEST(every_number_of_a_full_window_is_a_duplicate)
 	uint32_t n_taken = 0, n_duplicates = 0;
 
 	for (uint64_t seq = 1; seq <= 3ul * window; seq++)
-		n_taken += replay_accept(replay, seq) == REPLAY_OK;
+		n_taken += accept_one(replay, seq) == REPLAY_OK;
 	for (uint64_t back = 0; back < window; back++)
-		n_duplicates += replay_accept(replay, 3ul * window - back) == REPLAY_DUPLICATE;
+		n_duplicates += accept_one(replay, 3ul * window - back) == REPLAY_DUPLICATE;
 	ck_assert_uint_eq(n_taken, 3 * window);
 	ck_assert_uint_eq(n_duplicates, window);
-	ck_assert_int_eq(replay_accept(replay, 2ul * window), REPLAY_LATE);
+	ck_assert_int_eq(accept_one(replay, 2ul * window), REPLAY_LATE);
 	replay_destroy(replay);
 }
 END_TEST
@@ -280,11 +288,11 @@ START_TEST(number_zero_is_refused_but_not_a_64_bit_number_with_a_low_half_of_zer
 {
 	struct replay *replay = window_make(64, true, SUBSPACE - 10);
 
-	ck_assert_int_eq(replay_accept(replay, 0), REPLAY_ZERO);
+	ck_assert_int_eq(accept_one(replay, 0), REPLAY_ZERO);
 	ck_assert_int_eq(replay_check(replay, 0), REPLAY_ZERO);
 	ck_assert_uint_eq(replay_guess(replay, 0), SUBSPACE);
-	ck_assert_int_eq(replay_accept(replay, SUBSPACE), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, SUBSPACE), REPLAY_DUPLICATE);
+	ck_assert_int_eq(accept_one(replay, SUBSPACE), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, SUBSPACE), REPLAY_DUPLICATE);
 	replay_destroy(replay);
 }
 END_TEST
@@ -299,11 +307,11 @@ START_TEST(a_jump_leaves_nothing_of_the_old_window)
 		uint64_t top = 64 + jumps[i];
 
 		for (uint64_t seq = 1; seq <= 64; seq++)
-			ck_assert_int_eq(replay_accept(replay, seq), REPLAY_OK);
-		ck_assert_int_eq(replay_accept(replay, top), REPLAY_OK);
-		ck_assert_int_eq(replay_accept(replay, 64), REPLAY_LATE);
+			ck_assert_int_eq(accept_one(replay, seq), REPLAY_OK);
+		ck_assert_int_eq(accept_one(replay, top), REPLAY_OK);
+		ck_assert_int_eq(accept_one(replay, 64), REPLAY_LATE);
 		for (uint64_t back = 1; back < 64; back++)
-			ck_assert_int_eq(replay_accept(replay, top - back), REPLAY_OK);
+			ck_assert_int_eq(accept_one(replay, top - back), REPLAY_OK);
 		replay_destroy(replay);
 	}
 }
@@ -355,11 +363,11 @@ START_TEST(numbers_up_to_the_highest_at_the_start_count_as_seen)
 
 		ck_assert_uint_eq(replay_highest(replay), starts[i]);
 		for (uint64_t back = 0; back < 128 && back < starts[i]; back++)
-			ck_assert_int_eq(replay_accept(replay, starts[i] - back), REPLAY_DUPLICATE);
+			ck_assert_int_eq(accept_one(replay, starts[i] - back), REPLAY_DUPLICATE);
 		if (starts[i] > 128)
-			ck_assert_int_eq(replay_accept(replay, starts[i] - 128), REPLAY_LATE);
+			ck_assert_int_eq(accept_one(replay, starts[i] - 128), REPLAY_LATE);
 		for (uint64_t ahead = 300; ahead > 172; ahead--)
-			ck_assert_int_eq(replay_accept(replay, starts[i] + ahead), REPLAY_OK);
+			ck_assert_int_eq(accept_one(replay, starts[i] + ahead), REPLAY_OK);
 		replay_destroy(replay);
 	}
 }
@@ -369,11 +377,11 @@ START_TEST(the_last_64_bit_numbers_do_not_wrap)
 {
 	struct replay *replay = window_make(64, true, UINT64_MAX - 70);
 
-	ck_assert_int_eq(replay_accept(replay, UINT64_MAX), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, UINT64_MAX - 63), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, UINT64_MAX - 64), REPLAY_LATE);
-	ck_assert_int_eq(replay_accept(replay, UINT64_MAX), REPLAY_DUPLICATE);
-	ck_assert_int_eq(replay_accept(replay, 5), REPLAY_LATE);
+	ck_assert_int_eq(accept_one(replay, UINT64_MAX), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, UINT64_MAX - 63), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, UINT64_MAX - 64), REPLAY_LATE);
+	ck_assert_int_eq(accept_one(replay, UINT64_MAX), REPLAY_DUPLICATE);
+	ck_assert_int_eq(accept_one(replay, 5), REPLAY_LATE);
 	replay_destroy(replay);
 }
 END_TEST
@@ -383,11 +391,11 @@ START_TEST(without_a_window_every_number_but_zero_is_taken)
 {
 	struct replay *replay = window_make(0, false, 0);
 
-	ck_assert_int_eq(replay_accept(replay, 7), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, 7), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, 1), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, 7), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, 7), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, 1), REPLAY_OK);
 	ck_assert_int_eq(replay_check(replay, 1), REPLAY_OK);
-	ck_assert_int_eq(replay_accept(replay, 0), REPLAY_ZERO);
+	ck_assert_int_eq(accept_one(replay, 0), REPLAY_ZERO);
 	ck_assert_uint_eq(replay_highest(replay), 7);
 	ck_assert_uint_eq(replay_guess(replay, 7), 7);
 	replay_destroy(replay);
@@ -401,7 +409,7 @@ START_TEST(a_check_changes_nothing)
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(replay_check(replay, 1000), REPLAY_OK);
 	ck_assert_uint_eq(replay_highest(replay), 0);
-	ck_assert_int_eq(replay_accept(replay, 1), REPLAY_OK);
+	ck_assert_int_eq(accept_one(replay, 1), REPLAY_OK);
 	replay_destroy(replay);
 }
 END_TEST
@@ -435,7 +443,7 @@ struct contestant {
 
 static void contest_offer(struct contest *contest, uint64_t index)
 {
-	switch (replay_accept(contest->replay, contest->start + index)) {
+	switch (accept_one(contest->replay, contest->start + index)) {
 	case REPLAY_OK:
 		atomic_fetch_add(&contest->told[index].taken, 1);
 		break;
