@@ -64,6 +64,7 @@ static struct sa *make_sa(uint32_t spi, const char *source, const char *destinat
 	struct sa *sa = aligned_alloc(alignof(struct sa), sizeof(*sa));
 
 	memset(sa, 0, sizeof(*sa));
+	sa->protocol = SA_ESP;
 	sa->spi = rte_cpu_to_be_32(spi);
 	sa->source = addr(source);
 	sa->destination = addr(destination);
@@ -246,11 +247,11 @@ START_TEST(a_removed_sa_is_found_no_more_and_its_place_is_free)
 	struct err err;
 
 	ck_assert_int_eq(sad_remove(sad, sa), 0);
-	ck_assert_ptr_null(sad_find(sad, sa->spi, &destination));
+	ck_assert_ptr_null(sad_find(sad, SA_ESP, sa->spi, &destination));
 	ck_assert_ptr_null(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.1")));
 	ck_assert_int_eq(sad_remove(sad, sa), -ENOENT);
 	ck_assert_int_eq(sad_add(sad, sa, &err), 0);
-	ck_assert_ptr_eq(sad_find(sad, sa->spi, &destination), sa);
+	ck_assert_ptr_eq(sad_find(sad, SA_ESP, sa->spi, &destination), sa);
 	free_sa(sa);
 }
 END_TEST
@@ -263,7 +264,8 @@ START_TEST(as_many_sas_fit_as_were_asked_for)
 	for (uint32_t i = 0; i < N_MANY; i++)
 		sas[i] = add_sa(SA_SPI_MIN + i, "198.51.100.1", "192.0.2.1");
 	for (uint32_t i = 0; i < N_MANY; i++)
-		ck_assert_ptr_eq(sad_find(sad, rte_cpu_to_be_32(SA_SPI_MIN + i), &destination), sas[i]);
+		ck_assert_ptr_eq(
+			sad_find(sad, SA_ESP, rte_cpu_to_be_32(SA_SPI_MIN + i), &destination), sas[i]);
 	for (uint32_t i = 0; i < N_MANY; i++)
 		free_sa(sas[i]);
 }
@@ -285,7 +287,7 @@ static void *reader_main(void *argument)
 	rte_rcu_qsbr_thread_register(qsbr, 0);
 	rte_rcu_qsbr_thread_online(qsbr, 0);
 	while (!atomic_load(&reader->stop)) {
-		reader->wrong += sad_find(sad, reader->stable->spi, &destination) != reader->stable;
+		reader->wrong += sad_find(sad, SA_ESP, reader->stable->spi, &destination) != reader->stable;
 		reader->lookups++;
 		rte_rcu_qsbr_quiescent(qsbr, 0);
 	}
