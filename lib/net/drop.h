@@ -25,7 +25,7 @@
 	X(in_martian, "InHdrError", "the source is a loopback, multicast or unspecified address, or the destination is loopback or unspecified; no sender may use these") \
 	X(in_link_local, "-", "the packet is from or to an IPv6 link-local address, and no router forwards such; the sender must use an address that is known beyond its link") \
 	X(in_multicast, "-", "the destination is a multicast or broadcast address; culvert forwards unicast only") \
-	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one; raise the port's buffer size or lower the peer's MTU") \
+	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one, or its buffer has no room for AH's work; raise the port's buffer size or lower the peer's MTU") \
 	X(in_no_sa, "InNoStates", "no inbound SA has this SPI and destination; the peers' keys or SPIs differ, or the SA is gone") \
 	X(in_endpoint, "InStateMismatch", "ESP of a known SPI comes from an address that is not the SA's `source`; correct `source`, or there is a NAT between") \
 	X(frag_bad, "-", "a fragment that fits no packet: its length, the end of the packet or its congestion marks can't be, or the packet would be longer than 65535 bytes; an attack, or a broken sender") \
