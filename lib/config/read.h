@@ -54,7 +54,6 @@ extern const struct schema_type read_path;      /* char * */
 extern const struct schema_type read_device;    /* char * */
 extern const struct schema_type read_driver;    /* char * */
 extern const struct schema_type read_choice;    /* an enum, or nothing if the row's bytes are 0 */
-extern const struct schema_type read_mode;      /* nothing: there is one mode */
 extern const struct schema_type read_address;   /* struct ip_addr */
 extern const struct schema_type read_interface; /* struct ip_prefix, an address with the length of its link */
 extern const struct schema_type read_prefix;    /* struct ip_prefix, host bits zero */
@@ -62,9 +61,10 @@ extern const struct schema_type read_range;     /* struct ip_range */
 extern const struct schema_type read_mac;       /* struct mac_addr */
 extern const struct schema_type read_protocol;  /* int */
 extern const struct schema_type read_dscp;      /* int */
-extern const struct schema_type read_port_range; /* struct port_range, between the row's min and max */
-extern const struct schema_type read_algorithm;  /* const struct alg * */
-extern const struct schema_type read_key;        /* struct secret */
-extern const struct schema_type read_key_file;   /* struct secret */
+extern const struct schema_type read_port_range;   /* struct port_range, between the row's min and max */
+extern const struct schema_type read_algorithm;    /* const struct alg * */
+extern const struct schema_type read_ah_algorithm; /* const struct alg *, of ESP without encryption */
+extern const struct schema_type read_key;          /* struct secret */
+extern const struct schema_type read_key_file;     /* struct secret */
 
 #endif

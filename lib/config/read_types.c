@@ -356,16 +356,30 @@ static bool algorithm_read(
 
 const struct schema_type read_algorithm = {"an algorithm's keyword", algorithm_read};
 
-static bool mode_read(
-	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)
+static bool ah_algorithm_read(
+	struct reader *reader, const struct schema_key *, const struct yaml_node *node, void *field)
 {
-	if (strcmp(node->text, "transport") != 0)
-		return choice_read(reader, key, node, field);
-	read_fault(reader, node, NULL, "transport mode is not built; culvert has tunnel mode only");
+	struct suggestion suggestion = suggestion_for(node->text);
+	char quoted[READ_QUOTED_MAX], suggested[SUGGEST_TEXT_MAX];
+	const struct alg *alg;
+
+	for (size_t i = 0; (alg = alg_at(i)) != NULL; i++) {
+		const char *name = alg_auth_name(alg);
+
+		if (!name)
+			continue;
+		suggestion_offer(&suggestion, name);
+		if (strcmp(name, node->text) != 0)
+			continue;
+		memcpy(field, &alg, sizeof(alg));
+		return true;
+	}
+	read_fault(reader, node, NULL, "expects the keyword of an integrity algorithm, as sha256, not %s%s",
+		read_quote(node->text, quoted), suggestion_format(&suggestion, suggested));
 	return false;
 }
 
-const struct schema_type read_mode = {"one of", mode_read};
+const struct schema_type read_ah_algorithm = {"an integrity algorithm's keyword", ah_algorithm_read};
 
 static bool key_read(
 	struct reader *reader, const struct schema_key *, const struct yaml_node *node, void *field)

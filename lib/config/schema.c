@@ -32,7 +32,8 @@ static const struct schema_choice crypto_modes[] = {
 	{"auto", CRYPTO_AUTO}, {"sync", CRYPTO_SYNC}, {"async", CRYPTO_ASYNC}, {NULL, 0}};
 static const struct schema_choice sides[] = {
 	{"protected", SIDE_PROTECTED}, {"unprotected", SIDE_UNPROTECTED}, {NULL, 0}};
-static const struct schema_choice modes[] = {{"tunnel", 0}, {NULL, 0}};
+static const struct schema_choice modes[] = {{"tunnel", SA_TUNNEL}, {"transport", SA_TRANSPORT}, {NULL, 0}};
+static const struct schema_choice compressions[] = {{"deflate", SA_IPCOMP}, {NULL, 0}};
 static const struct schema_choice dfs[] = {
 	{"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}, {"copy", SA_DF_COPY}, {NULL, 0}};
 static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, {NULL, 0}};
@@ -109,15 +110,19 @@ static const struct schema_key neighbour_keys[] = {
 
 static const struct schema_key sa_keys[] = {
 	{"spi", .type = &read_number, FIELD(struct sa_conf, spi), .min = SA_SPI_MIN, .max = UINT32_MAX, .required = true,
-		.doc = "The security parameters index, the same at both ends."},
+		.doc = "The security parameters index, the same at both ends; with `ipcomp` the CPI, up to 61439."},
 	{"source", .type = &read_address, FIELD(struct sa_conf, source), .required = true,
-		.doc = "The tunnel's sending end; the gateway's own address if the SA is outbound."},
+		.doc = "The sending end; the gateway's own address if the SA is outbound."},
 	{"destination", .type = &read_address, FIELD(struct sa_conf, destination), .required = true,
-		.doc = "The tunnel's receiving end; the gateway's own address if the SA is inbound."},
-	{"mode", .type = &read_mode, .choices = modes, .fallback = "tunnel",
-		.doc = "Tunnel mode carries whole IP packets (RFC 4303 section 3.1.2)."},
-	{"esp", .type = &read_algorithm, FIELD(struct sa_conf, alg), .required = true,
+		.doc = "The receiving end; the gateway's own address if the SA is inbound."},
+	{"mode", .type = &read_choice, FIELD(struct sa_conf, mode), .choices = modes, .fallback = "tunnel",
+		.doc = "`tunnel` carries whole IP packets; `transport` puts its header behind the packet's own IP header, so that the packet's ends are the SA's: for what the gateway itself sends, and for further SAs of a bundle (RFC 4301 section 4.1)."},
+	{"esp", .type = &read_algorithm, FIELD(struct sa_conf, alg), .absent = "`ah` or `ipcomp` is given",
 		.doc = "The ESP algorithm, by strongSwan's keyword; the table below lists them."},
+	{"ah", .type = &read_ah_algorithm, FIELD(struct sa_conf, alg), .absent = "`esp` or `ipcomp` is given",
+		.doc = "The authentication header instead of ESP: sha1, sha256, sha256_96, sha384, sha512, aesxcbc or aescmac. It proves the IP header too, and encrypts nothing."},
+	{"ipcomp", .type = &read_choice, FIELD(struct sa_conf, protocol), .choices = compressions, .absent = "`esp` or `ah` is given",
+		.doc = "Compression (RFC 3173) instead of ESP, as the innermost SA of a bundle; it has no key."},
 	{"key", .type = &read_key, FIELD(struct sa_conf, key), .absent = "`key_file` is given",
 		.doc = "The keying material: cipher key, salt, authentication key, in that order. Quote it."},
 	{"key_file", .type = &read_key_file, FIELD(struct sa_conf, key), .absent = "`key` is given",
@@ -158,8 +163,8 @@ static const struct schema_key policy_keys[] = {
 	{"icmp_code", .type = &read_port_range, FIELD(struct policy, selector.destination_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
-		.items_min = 1, .absent = "none",
-		.doc = "The SA that protects the packets, of this policy's direction; exactly one, and only with `action: protect`."},
+		.items_min = 1, .items_max = POLICY_BUNDLE_MAX, .absent = "none",
+		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order."},
 };
 /* clang-format on */
 
@@ -231,28 +236,93 @@ static void check_key(struct reader *reader, const struct schema_result *result,
 	const char *name = key ? "key" : "key_file";
 	char parts[80];
 
+	if (sa->protocol == SA_IPCOMP) {
+		if (key || file)
+			read_fault(reader, key ? key : file, name, "IPComp has no key");
+		return;
+	}
 	if (key && file)
 		read_fault(reader, file, "key_file", "'key' is given too; expects one of the two");
 	else if (!key && !file)
 		read_fault(reader, result->node, NULL, "'key' or 'key_file' is missing");
 	else if (result_is_good(result, name) && sa->alg && sa->key.length_bytes != alg_key_bytes(sa->alg))
 		read_fault(reader, key ? key : file, name, "%zu bytes given, %s needs %s",
-			sa->key.length_bytes, sa->alg->name, key_parts(sa->alg, parts, sizeof(parts)));
+			sa->key.length_bytes, sa->protocol == SA_AH ? alg_auth_name(sa->alg) : sa->alg->name,
+			key_parts(sa->alg, parts, sizeof(parts)));
 }
 
 static void check_insecure(
 	struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
 {
-	if (sa->alg && sa->alg->insecure && !sa->allow_insecure && result_is_good(result, "allow_insecure"))
+	if (sa->protocol == SA_ESP && sa->alg && sa->alg->insecure && !sa->allow_insecure &&
+		result_is_good(result, "allow_insecure"))
 		read_fault(reader, yaml_node_find(result->node, "esp"), "esp",
 			"%s %s; 'allow_insecure: true' on this SA accepts it", sa->alg->name,
 			sa->alg->insecure);
 }
 
+/* Which of the three it is: exactly one is given. */
+static void check_protocol(struct reader *reader, const struct schema_result *result, struct sa_conf *sa)
+{
+	static const struct {
+		const char *key;
+		enum sa_protocol protocol;
+	} kinds[] = {{"esp", SA_ESP}, {"ah", SA_AH}, {"ipcomp", SA_IPCOMP}};
+	const char *first = NULL;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		const struct yaml_node *node = yaml_node_find(result->node, kinds[i].key);
+
+		if (node && first)
+			read_fault(reader, node, kinds[i].key,
+				"'%s' is given too; further SAs of a bundle are SAs of their own", first);
+		if (!node || first)
+			continue;
+		first = kinds[i].key;
+		sa->protocol = kinds[i].protocol;
+	}
+	if (!first)
+		read_fault(reader, result->node, NULL, "'esp', 'ah' or 'ipcomp' is missing");
+}
+
+static void check_cpi(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	if (sa->protocol == SA_IPCOMP && result_is_good(result, "spi") && sa->spi > SA_CPI_MAX)
+		read_fault(reader, yaml_node_find(result->node, "spi"), "spi",
+			"expects the CPI of IPComp, a whole number from %d to %d", SA_SPI_MIN, SA_CPI_MAX);
+}
+
+/* Keys that mean nothing to the SA's protocol or mode. */
+static void check_meaning(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	static const struct {
+		const char *key;
+		bool of_tunnel, of_ipcomp;
+		const char *why;
+	} keys[] = {
+		{"df", true, true, "transport mode keeps the packet's own IP header"},
+		{"dscp", true, true, "transport mode keeps the packet's own IP header"},
+		{"replay_window", false, false, "IPComp has no sequence numbers"},
+		{"esn", false, false, "IPComp has no sequence numbers"},
+	};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct yaml_node *node = yaml_node_find(result->node, keys[i].key);
+		bool is_void = (keys[i].of_tunnel && sa->mode == SA_TRANSPORT) ||
+			       (!keys[i].of_ipcomp && sa->protocol == SA_IPCOMP);
+
+		if (node && is_void)
+			read_fault(reader, node, keys[i].key, "%s", keys[i].why);
+	}
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
-	const struct sa_conf *sa = object;
+	struct sa_conf *sa = object;
 
+	check_protocol(reader, result, sa);
+	check_cpi(reader, result, sa);
+	check_meaning(reader, result, sa);
 	check_key(reader, result, sa);
 	check_insecure(reader, result, sa);
 	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
@@ -326,15 +396,12 @@ static void policy_finish(struct reader *reader, const struct schema_result *res
 	struct policy *policy = object;
 	bool has_ports = protocol_has_ports(policy->selector.protocol);
 	bool is_icmp = protocol_is_icmp(policy->selector.protocol);
-	const struct yaml_node *sas = yaml_node_find(result->node, "sas");
 
 	check_needs_protocol(reader, result, "source_port", has_ports, with_ports);
 	check_needs_protocol(reader, result, "destination_port", has_ports, with_ports);
 	check_needs_protocol(reader, result, "icmp_type", is_icmp, icmp);
 	check_needs_protocol(reader, result, "icmp_code", is_icmp, icmp);
 	check_action(reader, result, policy);
-	if (sas && sas->kind == YAML_LIST && sas->n_items > 1)
-		read_fault(reader, &sas->items[1], "sas[1]", "bundles of SAs are not built; name one SA");
 	policy_forget_faulty(result, policy);
 }
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "control/neigh_wire.h"
 #include "ipsec/sad.h"
+#include "model/bundle.h"
 #include "model/name_index.h"
 
 static int sa_build(struct control *control, const struct sa_conf *conf, struct sa **sa, struct err *err)
@@ -71,6 +72,28 @@ static int sas_create(struct control *control, struct err *err)
 	return 0;
 }
 
+/* Which SA is around which, as the policies have them. */
+static void bundles_link(const struct control *control, const struct name_index *names)
+{
+	struct bundle_place *places = bundles_make(control->gateway, names, NULL);
+
+	for (size_t i = 0; i < control->n_sas; i++) {
+		struct sa *sa = control->sas[i];
+
+		sa->around = places[i].around == BUNDLE_NONE ? NULL : control->sas[places[i].around];
+		sa->has_inside = places[i].inside != BUNDLE_NONE;
+	}
+	free(places);
+}
+
+static bool has_bundles(const struct control *control)
+{
+	for (size_t i = 0; i < control->n_sas; i++)
+		if (!sa_is_single_esp(control->sas[i]))
+			return true;
+	return false;
+}
+
 static void sas_destroy(struct control *control)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
@@ -124,6 +147,8 @@ static int spds_build(const struct control *control, struct snapshot *snapshot, 
 	for (size_t i = 0; i < control->n_sas; i++)
 		name_index_add(&names, control->gateway->sas[i].name, i);
 	name_index_sort(&names);
+	bundles_link(control, &names);
+	snapshot->has_bundles = has_bundles(control);
 	ret = spd_build(control, &names, POLICY_OUT, &snapshot->spd_out, err);
 	if (ret == 0)
 		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
@@ -205,7 +230,7 @@ static void inner_mtus_set(const struct control *control, const struct snapshot 
 	for (size_t i = 0; i < control->n_sas; i++) {
 		struct sa *sa = control->sas[i];
 		const struct next_hop *hop =
-			sa->inbound ? NULL : route_find(snapshot->routes, &sa->destination);
+			sa->inbound ? NULL : route_find(snapshot->routes, &sa_outermost(sa)->destination);
 
 		if (hop)
 			atomic_store_explicit(

@@ -173,7 +173,8 @@ static struct alg_counts *algs_count(const struct gateway *gateway)
 	for (size_t i = 0; i < gateway->n_sas; i++) {
 		const struct sa_conf *sa = &gateway->sas[i];
 
-		counts[alg_index(sa->alg)].sas[gateway_sa_is_inbound(gateway, sa)][sa->esn]++;
+		if (sa->alg)
+			counts[alg_index(sa->alg)].sas[gateway_sa_is_inbound(gateway, sa)][sa->esn]++;
 	}
 	return counts;
 }

@@ -46,7 +46,7 @@ static bool tell(const struct sa *sa)
 	unsigned bits = ICV_BITS(sa->icv_bytes);
 	uint64_t n;
 
-	if (!sa->inbound || sa->alg->auth != AUTH_HMAC_SHA2_256 || (n = failures(sa)) == 0)
+	if (!sa->inbound || !sa->alg || sa->alg->auth != AUTH_HMAC_SHA2_256 || (n = failures(sa)) == 0)
 		return false;
 	log_warning("packets fail integrity: HMAC-SHA2-256 of 96 and of 128 bits may be mixed up sa=%s "
 		    "spi=0x%08x esp=%s bits=%u peer_bits=%u? packets=%" PRIu64,

@@ -129,6 +129,20 @@ static int answer_sas(const struct control *control, const char *argument, struc
 	return 0;
 }
 
+static const char *protocol_name(const struct sa *sa)
+{
+	if (sa->protocol == SA_ESP)
+		return "esp";
+	return sa->protocol == SA_AH ? "ah" : "ipcomp";
+}
+
+static const char *algorithm_name(const struct sa *sa)
+{
+	if (sa->protocol == SA_IPCOMP)
+		return "deflate";
+	return sa->protocol == SA_AH ? alg_auth_name(sa->alg) : sa->alg->name;
+}
+
 static int answer_sa(const struct control *control, const char *argument, struct rte_tel_data *data)
 {
 	struct sa_counters sum;
@@ -143,7 +157,8 @@ static int answer_sa(const struct control *control, const char *argument, struct
 	sa_counters_sum(sa, &sum);
 	rte_tel_data_start_dict(data);
 	rte_tel_data_add_dict_string(data, "direction", sa->inbound ? "in" : "out");
-	rte_tel_data_add_dict_string(data, "esp", sa->alg->name);
+	rte_tel_data_add_dict_string(data, "mode", sa_is_transport(sa) ? "transport" : "tunnel");
+	rte_tel_data_add_dict_string(data, protocol_name(sa), algorithm_name(sa));
 	rte_tel_data_add_dict_string(data, "source", ip_addr_format(&sa->source, text));
 	rte_tel_data_add_dict_string(data, "destination", ip_addr_format(&sa->destination, text));
 	rte_tel_data_add_dict_u64(data, "spi", rte_be_to_cpu_32(sa->spi));

@@ -209,7 +209,7 @@ static struct flow_verdict verdict_make_one(struct rte_mbuf *m, const struct spd
 	enum flows_direction direction, const struct snapshot *s)
 {
 	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT;
-	struct ip_addr to = is_tunnelled ? entry->sa->destination
+	struct ip_addr to = is_tunnelled ? sa_outermost(entry->sa)->destination
 					 : ip_addr_from_bytes(pkt_of(m)->family, pkt_destination(m));
 	uint32_t next_hop = route_find_index(s->routes, &to);
 

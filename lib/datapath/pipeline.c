@@ -3,12 +3,14 @@
  * RFC 4301 section 5. A stage keeps packets in the burst it is given, moves others to a named burst, or drops
  * them with a reason. So what is in `b` after a line is what that line kept.
  *
- *                     +- esp  -> sad -> replay -> crypto -> ICV, strip -> selectors -+-> forward
- *   unprotected: parse+- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
+ *                     +- ipsec -> sad -> replay -> crypto -> ICV, strip -> selectors +-> forward
+ *   unprotected: parse|            ^- once more, for the next SA of a bundle -+        |
+ *                     +- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
  *                     +- host -> answered, or to control
  *
  *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto -> deliver
- *   protected:   parse|                    +- BYPASS -> forward
+ *   protected:   parse|                    |           (for each SA of a bundle)
+ *                     |                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *
  *   forward:  TTL -> deliver        deliver:  MTU -> neighbour -> tx        transmit:  route -> deliver
@@ -22,6 +24,7 @@
 
 #include "fwd/frag.h"
 #include "fwd/reass.h"
+#include "ipsec/bundle.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
 #include "net/rewrite.h"
@@ -37,6 +40,15 @@ static bool is_decapsulated(struct rte_mbuf *m, const struct snapshot *s __rte_u
 static bool is_outbound(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 {
 	return !pkt_of(m)->sa->inbound;
+}
+
+/* A packet to the gateway that another of its SAs is for. */
+static bool is_nested(struct rte_mbuf *m, const struct snapshot *s)
+{
+	if (!local_match_one(&s->local_outside, m) || !local_is_ipsec_one(m))
+		return false;
+	pkt_of(m)->policy_sa = NULL; /* it is in no bundle with the SA that it came out of */
+	return true;
 }
 
 static bool is_own(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
@@ -138,18 +150,33 @@ static void forward(struct worker *w, struct burst *b)
 	deliver(w, b);
 }
 
-/* ESP packets whose crypto is done, on the way out. */
+static void encrypt(struct worker *w, struct burst *b);
+
+/* Packets that their SA is done with: to the link, or to the SA around it. */
+static void applied(struct worker *w, struct burst *b)
+{
+	BURST(more);
+
+	if (w->snapshot->has_bundles)
+		bundle_next(b, &more, &w->drops);
+	deliver(w, b);
+	encrypt(w, &more);
+}
+
+/* Packets whose crypto is done, on the way out. */
 static void encrypted(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)
 		return;
 	esp_out_finish(b, &w->tally);
-	deliver(w, b);
+	applied(w, b);
 }
 
 /* Packets that fit their tunnels. */
 static void encrypt(struct worker *w, struct burst *b)
 {
+	if (b->n == 0)
+		return;
 	esp_out_prepare(b, &w->tally);
 	crypto_run(w->crypto, b, &w->tally);
 	encrypted(w, b);
@@ -204,31 +231,65 @@ static void to_host(struct worker *w, struct burst *b)
 	reply(w, b);
 }
 
-/* ESP packets whose crypto is done, on the way in. */
-static void decrypted(struct worker *w, struct burst *b)
+static void inbound(struct worker *w, struct burst *b);
+
+/* Packets out of an SA that go through another: the next of a bundle, or a tunnel in the tunnel. */
+static void inbound_again(struct worker *w, struct burst *b)
 {
-	BURST(host);
-	BURST(leaving);
+	bundle_depth(b, &w->tally);
+	inbound(w, b);
+}
+
+/* Packets out of a tunnel to the gateway itself. A tunnel that ends here as well is none of the host's. */
+static void inner_to_host(struct worker *w, struct burst *b)
+{
+	BURST(nested);
 
 	if (b->n == 0)
 		return;
-	esp_in_finish(b, &w->tally);
+	split(w, b, is_nested, &nested);
+	to_host(w, b);
+	inbound_again(w, &nested);
+}
+
+/* Packets that their SA is done with. */
+static void decapsulated(struct worker *w, struct burst *b)
+{
+	BURST(inside);
+	BURST(host);
+	BURST(leaving);
+
+	if (w->snapshot->has_bundles) {
+		bundle_inside(b, &inside, &w->drops);
+		inbound_again(w, &inside);
+	}
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_selector(b, &w->tally);
 	split_inner(w, b, &host, &leaving);
-	to_host(w, &host);
+	inner_to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */
 	outbound(w, &leaving);
 	forward(w, b);
 }
 
-/* ESP packets for us. */
+/* Packets whose crypto is done, on the way in. */
+static void decrypted(struct worker *w, struct burst *b)
+{
+	if (b->n == 0)
+		return;
+	esp_in_finish(b, &w->tally);
+	decapsulated(w, b);
+}
+
+/* ESP, AH and IPComp for us. */
 static void inbound(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)
 		return;
 	sad_lookup(b, w->sad, &w->tally);
+	if (w->snapshot->has_bundles)
+		bundle_check(b, &w->tally);
 	esp_in_prepare(b, &w->tally);
 	crypto_run(w->crypto, b, &w->tally);
 	decrypted(w, b);
@@ -251,18 +312,18 @@ static void clear_inbound(struct worker *w, struct burst *b)
 
 static void from_unprotected(struct worker *w, struct burst *b)
 {
-	BURST(esp);
+	BURST(ipsec);
 	BURST(host);
 
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in));
-	local_split(b, &w->snapshot->local_outside, &esp, &host, &w->drops);
+	local_split(b, &w->snapshot->local_outside, &ipsec, &host, &w->drops);
 	clear_inbound(w, b);
 
 	flows_find(w->flows, &host, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_host(&host, &w->drops);
 	to_host(w, &host);
 
-	inbound(w, &esp);
+	inbound(w, &ipsec);
 }
 
 static void from_protected(struct worker *w, struct burst *b)

@@ -30,6 +30,7 @@ struct snapshot_port {
 struct snapshot {
 	struct spd *spd_out;
 	struct spd *spd_in;
+	bool has_bundles; /* some SA is not plain ESP, or in company (sa_is_single_esp) */
 	struct route_table *routes;
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */

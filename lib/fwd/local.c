@@ -1,9 +1,12 @@
 #include "fwd/local.h"
 
+#include "net/parse.h"
 #include "net/stage.h"
 
 #include <netinet/in.h>
 #include <string.h>
+
+#include <rte_branch_prediction.h>
 
 bool local_addrs_add(struct local_addrs *local, const struct ip_addr *addr)
 {
@@ -35,10 +38,19 @@ bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m)
 	return false;
 }
 
-void local_split(struct burst *burst, const struct local_addrs *local, struct burst *esp, struct burst *host,
-	struct drops *drops)
+bool local_is_ipsec_one(struct rte_mbuf *m)
 {
-	STAGE(local, burst, drops, esp, host);
+	const struct pkt *p = pkt_of(m);
+
+	if (unlikely(p->flags & PKT_AH))
+		parse_ah_one(m);
+	return p->protocol == IPPROTO_ESP || p->protocol == IPPROTO_AH || p->protocol == IPPROTO_COMP;
+}
+
+void local_split(struct burst *burst, const struct local_addrs *local, struct burst *ipsec,
+	struct burst *host, struct drops *drops)
+{
+	STAGE(local, burst, drops, ipsec, host);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -49,8 +61,8 @@ void local_split(struct burst *burst, const struct local_addrs *local, struct bu
 				drop_one(drops, m, DROP_in_link_local);
 			else
 				burst->pkts[kept++] = m;
-		} else if (esp && pkt_of(m)->protocol == IPPROTO_ESP) {
-			burst_add_one(esp, m);
+		} else if (ipsec && local_is_ipsec_one(m)) {
+			burst_add_one(ipsec, m);
 		} else {
 			burst_add_one(host, m);
 		}

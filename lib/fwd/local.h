@@ -31,12 +31,16 @@ bool local_addrs_add(struct local_addrs *local, const struct ip_addr *addr);
 /* Is the destination of this parsed packet one of the gateway's own? */
 bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m);
 
+/* Is the next layer of this packet to the gateway ESP, AH or IPComp? If IPv6 has AH, it is the next layer
+ * then. */
+bool local_is_ipsec_one(struct rte_mbuf *m);
+
 /*
- * Sort out packets for the gateway itself: ESP (protocol 50, a fragment of it too) to *esp, everything else
- * to *host; keep the rest, but drop what no router may forward (in_link_local). With esp NULL, ESP is nothing
- * special and goes to *host.
+ * Sort out packets for the gateway itself: ESP, AH and IPComp (fragments of them too) to *ipsec, everything
+ * else to *host; keep the rest, but drop what no router may forward (in_link_local). With ipsec NULL, these
+ * are nothing special and go to *host.
  */
-void local_split(struct burst *burst, const struct local_addrs *local, struct burst *esp, struct burst *host,
-	struct drops *drops);
+void local_split(struct burst *burst, const struct local_addrs *local, struct burst *ipsec,
+	struct burst *host, struct drops *drops);
 
 #endif

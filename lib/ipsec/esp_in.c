@@ -4,12 +4,14 @@
 #include <stddef.h>
 #include <string.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_esp.h>
 #include <rte_prefetch.h>
 
 #include "net/parse.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
+#include "net/transport.h"
 
 #define ECN_MASK 0x03
 #define ECN_DROP 0xff
@@ -138,6 +140,17 @@ static inline bool padding_is_right(const uint8_t *trailer, uint8_t pad_bytes)
 	       (expected & UINT64_MAX >> 8 * (sizeof(word) - pad_bytes));
 }
 
+/* Strip ESP from between the packet's IP header and the rest; `start` is where the payload is. */
+static __rte_noinline void transport_strip_one(
+	struct rte_mbuf *m, uint16_t start, uint8_t pad_bytes, uint8_t next_header)
+{
+	const struct pkt *p = pkt_of(m);
+	uint16_t payload_bytes = p->icv_offset - ESP_TRAILER_BYTES - pad_bytes - start;
+
+	transport_remove_one(m, p->esp_offset, start - p->esp_offset, next_header);
+	ip_length_set_one(m, p->esp_offset + payload_bytes);
+}
+
 /*
  * Strip all but the inner packet; *family is what the next header says. The padding and its length are the
  * peer's word, which the ICV only proves to be his: they are checked against the payload.
@@ -155,6 +168,11 @@ static inline struct verdict strip_one(struct rte_mbuf *m, uint8_t *family)
 		return DROP(in_sa_proto);
 	if (next_header == IPPROTO_NONE)
 		return DROP(in_dummy); /* RFC 4303 section 2.6 */
+	if (unlikely(sa_is_transport(p->sa))) {
+		*family = p->family;
+		transport_strip_one(m, start, pad_bytes, next_header);
+		return KEEP;
+	}
 	if (next_header != IPPROTO_IPIP && next_header != IPPROTO_IPV6)
 		return DROP(in_sa_proto);
 	*family = next_header == IPPROTO_IPIP ? IP_V4 : IP_V6;
@@ -188,7 +206,7 @@ static inline struct verdict decapsulate_one(struct rte_mbuf *m)
 	pkt_of(m)->flags |= PKT_DECAPSULATED;
 	if (!parse_inner_one(m, family))
 		return DROP(in_sa_proto);
-	return ecn_merge_one(m, outer_class);
+	return sa_is_transport(pkt_of(m)->sa) ? KEEP : ecn_merge_one(m, outer_class);
 }
 
 /* Drop what the crypto did not verify: nobody may look at its contents. */

@@ -14,6 +14,7 @@
 #include "net/oversize.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
+#include "net/transport.h"
 
 /* What goes in front of the tunnel's header on the link: neigh_resolve counts on the room. */
 #define LINK_HEADER_BYTES (sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr))
@@ -36,8 +37,10 @@ struct shape {
 	uint16_t back; /* padding, trailer and ICV */
 };
 
-static inline struct shape shape_one(const struct sa *sa, uint16_t inner_bytes)
+static inline struct shape shape_one(const struct sa *sa, const struct pkt *p)
 {
+	/* In transport mode the IP header stays in front. */
+	uint16_t inner_bytes = p->ip_len - (sa_is_transport(sa) ? p->l4 : 0);
 	uint16_t pad = (uint16_t)(-(inner_bytes + ESP_TRAILER_BYTES)) & (sa->align_bytes - 1);
 
 	return (struct shape){
@@ -76,7 +79,8 @@ void esp_out_mtu(
 
 		if (pkt_of(m)->family == IP_V6)
 			inner_mtu = RTE_MAX(inner_mtu, (uint16_t)IPV6_MTU_MIN);
-		if (!is_oversize_one(m, inner_mtu))
+		/* Transport mode is for whole packets alone: its own are cut (RFC 4303 section 3.1.1). */
+		if (!is_oversize_one(m, inner_mtu) || sa_is_transport(sa))
 			burst->pkts[kept++] = m;
 		else
 			oversize_one(m, inner_mtu, oversize, too_big, tally);
@@ -183,9 +187,8 @@ static inline void iv_write_one(uint8_t *iv, const struct sa *sa, uint64_t seq)
 	memset(iv + sizeof(unique), 0, sa->iv_bytes - sizeof(unique));
 }
 
-static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint8_t family)
+static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint32_t next_header)
 {
-	uint32_t next_header = family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 	/* Both bytes in one store (x86 is little-endian): pad length, next header. */
 	uint16_t trailer = (uint16_t)(next_header << 8 | pad);
 
@@ -200,27 +203,50 @@ static inline void pkt_describe_outer_one(
 	p->flags = PKT_LOCAL;
 	p->family = sa->family;
 	p->protocol = IPPROTO_ESP;
-	p->l4 = sa->outer_bytes;
+	p->l4 = sa_is_transport(sa) ? p->l4 : sa->outer_bytes;
 	p->inner_len = p->ip_len;
 	p->ip_len = shape.front + p->inner_len + shape.back;
-	p->esp_offset = sa->outer_bytes;
+	p->esp_offset = p->l4;
 	p->icv_offset = p->ip_len - sa->icv_bytes;
 	p->seq = seq;
 }
 
-static inline void encapsulate_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
+/* Everything but the ESP header: the tunnel's header in front, the trailer behind. */
+static inline void tunnel_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
 {
 	struct pkt *p = pkt_of(m);
 	uint8_t *inner = rte_pktmbuf_mtod(m, uint8_t *);
-	uint8_t *out = inner - shape.front;
-	struct rte_esp_hdr *esp = (struct rte_esp_hdr *)(out + sa->outer_bytes);
 
-	outer_write_one(out, sa, m, shape.front + p->ip_len + shape.back, seq);
-	trailer_write_one(inner + p->ip_len, shape.pad, p->family);
+	outer_write_one(inner - shape.front, sa, m, shape.front + p->ip_len + shape.back, seq);
+	trailer_write_one(inner + p->ip_len, shape.pad, p->family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6);
 	pkt_describe_outer_one(p, sa, shape, seq);
 	m->data_off -= shape.front;
 	m->data_len = p->ip_len;
 	m->pkt_len = p->ip_len;
+}
+
+/* The same in transport mode: the packet's IP header goes to the front (RFC 4303 section 3.1.1). */
+static __rte_noinline void transport_one(
+	struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
+{
+	struct pkt *p = pkt_of(m);
+	uint8_t *end = rte_pktmbuf_mtod_offset(m, uint8_t *, p->ip_len);
+	uint8_t next_header = transport_insert_one(m, shape.front, IPPROTO_ESP);
+
+	trailer_write_one(end, shape.pad, next_header);
+	pkt_describe_outer_one(p, sa, shape, seq);
+	ip_length_set_one(m, p->ip_len);
+}
+
+static inline void encapsulate_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
+{
+	struct rte_esp_hdr *esp;
+
+	if (unlikely(sa_is_transport(sa)))
+		transport_one(m, sa, shape, seq);
+	else
+		tunnel_one(m, sa, shape, seq);
+	esp = rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->esp_offset);
 	esp->spi = sa->spi;
 	esp->seq = rte_cpu_to_be_32((uint32_t)seq);
 	iv_write_one((uint8_t *)(esp + 1), sa, seq);
@@ -237,7 +263,7 @@ static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct
 	rte_prefetch0(&sa->counters[tally->worker]);
 	for (uint16_t i = 0; i < reserved; i++) {
 		struct rte_mbuf *m = pkts[i];
-		struct shape shape = shape_one(sa, pkt_of(m)->ip_len);
+		struct shape shape = shape_one(sa, pkt_of(m));
 
 		if (has_room_one(m, shape)) {
 			encapsulate_one(m, sa, shape, first + i);

@@ -31,7 +31,7 @@ static void outer_ipv4_init(struct sa *sa)
 	/* RFC 6864 section 4.1: with DF set the packet is atomic, and its ID means nothing. */
 	ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
 	ip->time_to_live = SA_OUTER_TTL;
-	ip->next_proto_id = IPPROTO_ESP;
+	ip->next_proto_id = sa->protocol;
 	memcpy(&ip->src_addr, sa->source.bytes, sizeof(ip->src_addr));
 	memcpy(&ip->dst_addr, sa->destination.bytes, sizeof(ip->dst_addr));
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
@@ -43,15 +43,17 @@ static void outer_ipv6_init(struct sa *sa)
 	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)sa->outer_header;
 
 	ip->vtc_flow = RTE_BE32(UINT32_C(6) << 28);
-	ip->proto = IPPROTO_ESP;
+	ip->proto = sa->protocol;
 	ip->hop_limits = SA_OUTER_TTL;
 	memcpy(&ip->src_addr, sa->source.bytes, sizeof(ip->src_addr));
 	memcpy(&ip->dst_addr, sa->destination.bytes, sizeof(ip->dst_addr));
 	sa->outer_bytes = sizeof(*ip);
 }
 
-static void outer_header_init(struct sa *sa)
+static void outer_header_init(struct sa *sa, enum sa_mode mode)
 {
+	if (mode == SA_TRANSPORT)
+		return;
 	if (sa->family == IP_V4)
 		outer_ipv4_init(sa);
 	else
@@ -74,30 +76,40 @@ static void outer_rules_init(struct sa *sa, const struct sa_conf *conf)
 	sa->label_seed = (uint32_t)rte_rand();
 }
 
-/* What follows from the configuration alone. */
-static void sa_init(struct sa *sa, const struct sa_params *params)
+/* IPComp has none. */
+static void sa_alg_init(struct sa *sa, const struct sa_conf *conf)
 {
-	const struct sa_conf *conf = params->conf;
 	const struct alg *alg = conf->alg;
 
-	sa->iv_mask = params->iv_mask;
-	sa->spi = rte_cpu_to_be_32(conf->spi);
+	if (!alg)
+		return;
 	memcpy(&sa->salt, conf->key.bytes + alg->cipher_key_bytes, alg->salt_bytes);
-	sa->inbound = params->inbound;
-	sa->esn = conf->esn;
 	sa->aead = alg_is_aead(alg);
 	sa->cipher = (uint8_t)alg->cipher;
 	sa->iv_bytes = alg->iv_bytes;
 	sa->icv_bytes = alg->icv_bytes;
 	sa->align_bytes = alg->align_bytes;
+	sa->alg = alg;
+}
+
+/* What follows from the configuration alone. */
+static void sa_init(struct sa *sa, const struct sa_params *params)
+{
+	const struct sa_conf *conf = params->conf;
+
+	sa->iv_mask = params->iv_mask;
+	sa->spi = rte_cpu_to_be_32(conf->spi);
+	sa->protocol = (uint8_t)conf->protocol;
+	sa->inbound = params->inbound;
+	sa->esn = conf->esn;
+	sa_alg_init(sa, conf);
 	sa->family = conf->destination.family;
 	sa->source = conf->source;
 	sa->destination = conf->destination;
-	sa->alg = alg;
 	sa->n_workers = params->n_workers;
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
-	outer_header_init(sa);
+	outer_header_init(sa, conf->mode);
 	outer_rules_init(sa, conf);
 	atomic_init(&sa->inner_mtu, sa_inner_mtu(sa, LINK_MTU_USUAL));
 }
@@ -120,7 +132,7 @@ static int sa_parts_create(
 		sa->replay = replay_create(conf->replay_window_pkts, conf->esn, 0, params->socket);
 	if (!sa->counters || (sa->inbound && !sa->replay))
 		return err_set(err, ENOMEM, "no memory");
-	return crypto_session_create(crypto, &session, &sa->session, err);
+	return conf->alg ? crypto_session_create(crypto, &session, &sa->session, err) : 0;
 }
 
 int sa_create(const struct sa_params *params, const struct crypto *crypto, struct sa **out, struct err *err)
@@ -171,12 +183,34 @@ enum drop_reason sa_drop_reason(enum sa_drop slot)
 	return drop_reasons[slot];
 }
 
-uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes)
+static size_t ip_header_bytes(const struct sa *sa)
 {
+	return sa->family == IP_V4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+}
+
+/* Of ESP. In transport mode the packet's own IP header, here without options, is not encrypted. */
+static uint16_t esp_inner_mtu(const struct sa *sa, uint16_t outer_mtu_bytes)
+{
+	int kept = sa_is_transport(sa) ? (int)ip_header_bytes(sa) : 0;
 	int around = sa->outer_bytes + ESP_HEADER_BYTES + sa->iv_bytes + sa->icv_bytes;
-	int room = link_mtu_bytes - around;
+	int room = outer_mtu_bytes - around - kept;
 
 	if (room < sa->align_bytes)
 		return 0;
-	return (uint16_t)(room - room % sa->align_bytes - ESP_TRAILER_BYTES);
+	return (uint16_t)(kept + room - room % sa->align_bytes - ESP_TRAILER_BYTES);
+}
+
+static uint16_t step_inner_mtu(const struct sa *sa, uint16_t outer_mtu_bytes)
+{
+	int around;
+
+	if (sa->protocol == SA_ESP)
+		return esp_inner_mtu(sa, outer_mtu_bytes);
+	around = sa->outer_bytes + (sa->protocol == SA_AH ? sa_ah_bytes(sa) : 0);
+	return outer_mtu_bytes > around ? (uint16_t)(outer_mtu_bytes - around) : 0;
+}
+
+uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes)
+{
+	return step_inner_mtu(sa, sa->around ? sa_inner_mtu(sa->around, link_mtu_bytes) : link_mtu_bytes);
 }

@@ -4,7 +4,7 @@
  * Made, retired and destroyed by the control thread; used by any number of workers at once. After sa_create
  * only the sequence number, the replay window and the counters change. Policies and the SAD borrow it: it
  * outlives them, and sa_destroy comes after every worker has let go (datapath/snapshot.h).
- * Limits: ESP, tunnel mode.
+ * The three protocols differ in what they do to a packet, see esp_out.h, ah.h and ipcomp.h; the rest is one.
  */
 #ifndef CULVERT_IPSEC_SA_H
 #define CULVERT_IPSEC_SA_H
@@ -30,6 +30,8 @@
 #define ESP_TRAILER_BYTES 2 /* pad length and next header */
 #define ESP_IV_BYTES_MAX  16
 #define ESP_ICV_BYTES_MAX 32
+#define AH_FIXED_BYTES    12 /* RFC 4302 section 2: all but the ICV */
+#define IPCOMP_BYTES      4  /* RFC 3173 section 3.1 */
 #define SA_OUTER_TTL      64 /* of the tunnel's header, RFC 4301 section 5.1.2.1 */
 #define SA_NAME_MAX       64
 
@@ -37,7 +39,8 @@
 /* clang-format off */
 #define SA_DROP_REASONS(X) \
 	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
-	X(in_ecn) X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
+	X(in_ecn) X(in_bundle) X(in_nesting) \
+	X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
 
 enum sa_drop {
@@ -68,7 +71,7 @@ struct sa {
 	uint8_t icv_bytes;
 	uint8_t align_bytes;
 	uint8_t family;       /* of the tunnel's header */
-	uint16_t outer_bytes; /* length of outer_header */
+	uint16_t outer_bytes; /* length of outer_header; 0 in transport mode */
 	/*
 	 * The largest inner packet that fits the link to the peer: set by control when it publishes routes,
 	 * read by workers, relaxed. It is exact: one byte more does not fit.
@@ -79,6 +82,7 @@ struct sa {
 	uint8_t class_copied;
 	uint8_t class_fixed;
 	uint8_t df;                   /* enum sa_df */
+	uint8_t protocol;             /* enum sa_protocol, the number in the IP header */
 	struct sa_counters *counters; /* one for each worker */
 	struct replay *replay;        /* inbound */
 	/*
@@ -92,6 +96,12 @@ struct sa {
 	/* Written if the SA is outbound. The destination is compared where it is inbound. */
 	alignas(RTE_CACHE_LINE_SIZE) struct seq seq;
 	struct ip_addr destination;
+	/*
+	 * The SA around this one in its bundle, or NULL: outbound it is applied next, inbound it is what the
+	 * packet must have come out of. Set by control before the SA is used.
+	 */
+	struct sa *around;
+	bool has_inside; /* the reverse: another SA of its bundle is inside */
 	/* Cold. */
 	const struct alg *alg;
 	unsigned n_workers;
@@ -140,10 +150,38 @@ void sa_counters_sum(const struct sa *sa, struct sa_counters *sum);
 enum drop_reason sa_drop_reason(enum sa_drop slot);
 
 /*
- * The largest inner packet whose encapsulation is at most link_mtu_bytes long (RFC 4301 section 8.2.1:
- * tunnel header, ESP header and IV, padding to align_bytes, trailer, ICV); 0 if none fits.
+ * The largest packet that goes into the SA such that what leaves its bundle is at most link_mtu_bytes long
+ * (RFC 4301 section 8.2.1: of ESP, tunnel header, ESP header and IV, padding to align_bytes, trailer, ICV); 0
+ * if none fits. IPComp counts as if nothing could be compressed.
  */
 uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes);
+
+static inline bool sa_is_transport(const struct sa *sa)
+{
+	return sa->outer_bytes == 0;
+}
+
+/* Plain ESP: neither another protocol, nor a part of a bundle. */
+static inline bool sa_is_single_esp(const struct sa *sa)
+{
+	return sa->protocol == SA_ESP && !sa->around && !sa->has_inside;
+}
+
+/* The last SA of its bundle, whose packets go to the link. */
+static inline const struct sa *sa_outermost(const struct sa *sa)
+{
+	while (sa->around)
+		sa = sa->around;
+	return sa;
+}
+
+/* Length of the AH header, with padding as the IP version wants it (RFC 4302 section 3.3.3.2.1). */
+static inline uint16_t sa_ah_bytes(const struct sa *sa)
+{
+	uint16_t unit = sa->family == IP_V4 ? 4 : 8;
+
+	return RTE_ALIGN_CEIL(AH_FIXED_BYTES + sa->icv_bytes, unit);
+}
 
 /* Drop a packet, counted for the gateway and for its SA: sa_drop_one(tally, m, in_icv). */
 #define sa_drop_one(tally_, m_, name_) sa_drop_slot_one(tally_, m_, DROP_##name_, SA_DROP_##name_)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include <rte_errno.h>
-#include <rte_esp.h>
+#include <rte_branch_prediction.h>
 #include <rte_hash.h>
 #include <rte_hash_crc.h>
 #include <rte_malloc.h>
@@ -51,12 +51,17 @@ struct sad {
 	alignas(RTE_CACHE_LINE_SIZE) _Atomic uint32_t removals;
 };
 
-static struct sad_key key_make(rte_be32_t spi, uint8_t family, const void *destination)
+static struct sad_key key_make(rte_be32_t spi, uint8_t protocol, uint8_t family, const void *destination)
 {
-	struct sad_key key = {.spi = spi, .family = family, .protocol = IPPROTO_ESP};
+	struct sad_key key = {.spi = spi, .family = family, .protocol = protocol};
 
 	memcpy(key.destination, destination, ip_family_bytes(family));
 	return key;
+}
+
+static struct sad_key key_of(const struct sa *sa)
+{
+	return key_make(sa->spi, sa->protocol, sa->family, sa->destination.bytes);
 }
 
 int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
@@ -116,7 +121,7 @@ static int key_add(struct sad *sad, const struct sad_key *key, struct sa *sa)
 
 int sad_add(struct sad *sad, struct sa *sa, struct err *err)
 {
-	struct sad_key key = key_make(sa->spi, sa->destination.family, sa->destination.bytes);
+	struct sad_key key = key_of(sa);
 	void *other;
 
 	if (rte_hash_lookup_data(sad->hash, &key, &other) >= 0)
@@ -129,7 +134,7 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err)
 
 int sad_remove(struct sad *sad, const struct sa *sa)
 {
-	struct sad_key key = key_make(sa->spi, sa->destination.family, sa->destination.bytes);
+	struct sad_key key = key_of(sa);
 	int ret = rte_hash_del_key(sad->hash, &key) < 0 ? -ENOENT : 0;
 
 	/*
@@ -141,9 +146,10 @@ int sad_remove(struct sad *sad, const struct sa *sa)
 	return ret;
 }
 
-struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr *destination)
+struct sa *sad_find(
+	const struct sad *sad, uint8_t protocol, rte_be32_t spi, const struct ip_addr *destination)
 {
-	struct sad_key key = key_make(spi, destination->family, destination->bytes);
+	struct sad_key key = key_make(spi, protocol, destination->family, destination->bytes);
 	void *sa;
 
 	return rte_hash_lookup_data(sad->hash, &key, &sa) >= 0 ? sa : NULL;
@@ -160,18 +166,33 @@ static inline bool sad_source_matches(const struct sa *sa, struct rte_mbuf *m)
 
 static inline bool sad_destination_matches(const struct sa *sa, struct rte_mbuf *m)
 {
-	return sa->family == pkt_of(m)->family &&
+	return sa->family == pkt_of(m)->family && sa->protocol == pkt_of(m)->protocol &&
 	       ip_bytes_equal(sa->family, pkt_destination(m), sa->destination.bytes);
 }
 
+/* RFC 4303 section 2, RFC 4302 section 2, RFC 3173 section 3.1: IPComp's has 16 bits. */
 static inline rte_be32_t spi_of_one(struct rte_mbuf *m)
 {
-	return rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->l4)->spi;
+	const struct pkt *p = pkt_of(m);
+	const uint8_t *header = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4);
+	rte_be32_t spi;
+
+	if (unlikely(p->protocol == SA_IPCOMP))
+		return rte_cpu_to_be_32((uint32_t)header[2] << 8 | header[3]);
+	memcpy(&spi, header + (p->protocol == SA_AH ? 4 : 0), sizeof(spi));
+	return spi;
+}
+
+static inline uint16_t header_bytes_of(uint8_t protocol)
+{
+	if (likely(protocol == SA_ESP))
+		return ESP_HEADER_BYTES;
+	return protocol == SA_AH ? AH_FIXED_BYTES : IPCOMP_BYTES;
 }
 
 /*
- * Keep packets that are whole (RFC 4303 section 3.4.1) and long enough to hold an ESP header, so that their
- * SPI may be read.
+ * Keep packets that are whole (RFC 4303 section 3.4.1, RFC 4302 section 3.4.1) and long enough to hold a
+ * header, so that their SPI may be read.
  */
 static void sad_keep_readable(struct burst *burst, struct drops *drops)
 {
@@ -183,7 +204,7 @@ static void sad_keep_readable(struct burst *burst, struct drops *drops)
 
 		if (p->flags & PKT_FRAGMENT)
 			drop_one(drops, m, DROP_frag_bad);
-		else if (p->l4 + ESP_HEADER_BYTES > p->ip_len)
+		else if (p->l4 + header_bytes_of(p->protocol) > p->ip_len)
 			drop_one(drops, m, DROP_in_hdr);
 		else
 			burst->pkts[kept++] = m;
@@ -238,7 +259,7 @@ static void search_hash(struct search *search, const struct burst *burst)
 	for (uint16_t i = 0; i < search->n_unknown; i++) {
 		struct rte_mbuf *m = burst->pkts[search->unknown[i]];
 
-		keys[i] = key_make(spi_of_one(m), pkt_of(m)->family, pkt_destination(m));
+		keys[i] = key_make(spi_of_one(m), pkt_of(m)->protocol, pkt_of(m)->family, pkt_destination(m));
 		key_pointers[i] = &keys[i];
 	}
 	rte_hash_lookup_bulk_data(search->sad->hash, key_pointers, search->n_unknown, &found, sas);

@@ -40,13 +40,18 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err);
  */
 int sad_remove(struct sad *sad, const struct sa *sa);
 
-/* The SA of that SPI and destination, or NULL. Any thread that the QSBR variable knows, or the writer. */
-struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr *destination);
+/*
+ * The SA of that protocol (enum sa_protocol), SPI and destination, or NULL. Any thread that the QSBR variable
+ * knows, or the writer.
+ */
+struct sa *sad_find(
+	const struct sad *sad, uint8_t protocol, rte_be32_t spi, const struct ip_addr *destination);
 
 /*
- * For each ESP packet find the SA and put it into struct pkt. tally->worker is the calling thread's, as it
- * alone uses what that worker remembers of earlier look-ups. Drops: in_hdr where the ESP header is cut short,
- * in_no_sa, in_endpoint where the outer source is not the SA's, frag_bad (section 3.4.1 of RFC 4303).
+ * For each packet of ESP, AH or IPComp find the SA and put it into struct pkt. tally->worker is the calling
+ * thread's, as it alone uses what that worker remembers of earlier look-ups. Drops: in_hdr where its header
+ * is cut short, in_no_sa, in_endpoint where the outer source is not the SA's, frag_bad (section 3.4.1 of RFC
+ * 4303).
  */
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally);
 

@@ -485,6 +485,15 @@ void spd_in_host(struct burst *burst, struct drops *drops)
 	spd_in(burst, true, drops);
 }
 
+/*
+ * Where the innermost SA of a bundle is IPComp: what could not be compressed comes without (RFC 3173 section
+ * 2.2).
+ */
+static bool is_uncompressed_one(const struct pkt *p)
+{
+	return p->policy_sa && p->policy_sa->protocol == SA_IPCOMP && p->policy_sa->around == p->sa;
+}
+
 void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 {
 	STAGE(spd_in_selector, burst, tally->drops);
@@ -494,7 +503,7 @@ void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (p->action == POLICY_PROTECT && p->policy_sa == p->sa)
+		if (p->action == POLICY_PROTECT && (p->policy_sa == p->sa || is_uncompressed_one(p)))
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_selector);

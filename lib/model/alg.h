@@ -68,6 +68,16 @@ static inline size_t alg_key_bytes(const struct alg *alg)
 	return (size_t)alg->cipher_key_bytes + alg->salt_bytes + alg->auth_key_bytes;
 }
 
+/*
+ * AH's algorithms are those of ESP with encryption NULL. Their keywords have this in front, which AH's lack.
+ */
+#define ALG_NULL_PREFIX "null-"
+
+static inline const char *alg_auth_name(const struct alg *alg)
+{
+	return alg->cipher == CIPHER_NULL ? alg->name + sizeof(ALG_NULL_PREFIX) - 1 : NULL;
+}
+
 /* True where one algorithm both encrypts and authenticates. */
 static inline bool alg_is_aead(const struct alg *alg)
 {

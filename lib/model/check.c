@@ -1,5 +1,6 @@
 #include "model/check.h"
 #include "base/array.h"
+#include "model/bundle.h"
 #include "model/name_index.h"
 
 #include <stdarg.h>
@@ -355,10 +356,12 @@ static int compare_spis(const struct gateway *gateway, size_t a, size_t b)
 
 	if (x->spi != y->spi)
 		return x->spi < y->spi ? -1 : 1;
+	if (x->protocol != y->protocol)
+		return x->protocol < y->protocol ? -1 : 1;
 	return compare_addresses(&x->destination, &y->destination);
 }
 
-/* RFC 4301 section 4.1: SPI and destination find the SA. */
+/* RFC 4301 section 4.1: SPI, protocol and destination find the SA. */
 static void same_spi(struct check *check, size_t first, size_t again)
 {
 	const struct sa_conf *sas = check->gateway->sas;
@@ -487,5 +490,6 @@ void gateway_check(const struct gateway *gateway, struct report *report)
 	check_neighbours(&check);
 	check_sas(&check);
 	check_policies(&check);
+	bundles_check(gateway, &check.sas, report);
 	name_index_fini(&check.sas);
 }

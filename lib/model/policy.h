@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+#define POLICY_BUNDLE_MAX 4 /* SAs one around the other */
+
 enum policy_direction {
 	POLICY_OUT, /* from the protected side */
 	POLICY_IN,  /* towards the protected side */
@@ -27,7 +29,7 @@ struct policy {
 	enum policy_direction direction;
 	enum policy_action action;
 	struct selector selector;
-	char **sas; /* names, innermost first; none unless the action is POLICY_PROTECT */
+	char **sas; /* names, a bundle, innermost first; none unless the action is POLICY_PROTECT */
 	size_t n_sas;
 };
 

@@ -2,7 +2,7 @@
  * A security association as the operator wants it (RFC 4301 section 4.4.2).
  *
  * Plain data. The gateway model owns the name and wipes the key when it is freed.
- * Limits: ESP in tunnel mode; keys are given, not negotiated.
+ * Limits: keys are given, not negotiated.
  */
 #ifndef CULVERT_MODEL_SA_CONF_H
 #define CULVERT_MODEL_SA_CONF_H
@@ -16,6 +16,8 @@
 
 /* RFC 4303 section 2.1: 0 is never sent, 1 to 255 are reserved. */
 #define SA_SPI_MIN 256
+/* RFC 3173 section 3.3: IPComp's has 16 bits, and is agreed on from SA_SPI_MIN to this. */
+#define SA_CPI_MAX 61439
 /* RFC 4303 section 3.4.3: 32 at least; any size between these, or 0 for no anti-replay. */
 #define SA_REPLAY_WINDOW_MIN     32
 #define SA_REPLAY_WINDOW_MAX     16384
@@ -23,6 +25,18 @@
 /* RFC 2474 section 3: six bits. */
 #define SA_DSCP_MAX  63
 #define SA_DSCP_COPY (-1)
+
+/* What it does to a packet: the IP protocol number of the header that it adds. */
+enum sa_protocol {
+	SA_ESP = 50,     /* RFC 4303 */
+	SA_AH = 51,      /* RFC 4302 */
+	SA_IPCOMP = 108, /* RFC 3173: no security, but a part of bundles */
+};
+
+enum sa_mode {
+	SA_TUNNEL,    /* a whole IP packet inside another */
+	SA_TRANSPORT, /* behind the packet's own IP header, whose ends are the SA's */
+};
 
 /* The DF flag of the tunnel's IPv4 header (RFC 4301 section 8.1). */
 enum sa_df {
@@ -33,10 +47,12 @@ enum sa_df {
 
 struct sa_conf {
 	char *name;
-	uint32_t spi;          /* host order */
-	struct ip_addr source; /* the tunnel's ends, of one family */
+	enum sa_protocol protocol;
+	enum sa_mode mode;
+	uint32_t spi;          /* host order; IPComp's is the CPI */
+	struct ip_addr source; /* of one family */
 	struct ip_addr destination;
-	const struct alg *alg;
+	const struct alg *alg;       /* of ESP; AH's is the one of ESP without encryption; NULL for IPComp */
 	struct secret key;           /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
 	uint32_t replay_window_pkts; /* 0: off */
 	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */

@@ -207,6 +207,8 @@ static bool parse_extensions(struct rte_mbuf *m, bool *fragment_header)
 			return false;
 		if (protocol == IPPROTO_FRAGMENT && !parse_fragment_header(m, at, fragment_header))
 			return false;
+		if (protocol == IPPROTO_AH)
+			p->flags |= PKT_AH;
 		protocol = ip[at];
 		at += bytes;
 	}
@@ -371,12 +373,30 @@ bool parse_inner_one(struct rte_mbuf *m, uint8_t family)
 	*p = (struct pkt){
 		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE),
 		.port_in = p->port_in,
+		.depth = p->depth,
 		.sa = p->sa,
 		.seq = p->seq,
 	};
 	// What the NIC said of a checksum was about the outer header. Neighbour discovery is for the link
 	// only.
 	return parse_ip(m, family, false) == PARSE_KEEP && !pkt_is_link_local(m);
+}
+
+void parse_ah_one(struct rte_mbuf *m)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint8_t protocol = pkt_ipv6(m)->proto;
+	uint32_t at = sizeof(struct rte_ipv6_hdr);
+
+	/* parse_extensions has been here, and found it. */
+	while (protocol != IPPROTO_AH) {
+		uint8_t next = ip[at];
+
+		at += ipv6_extension_bytes(protocol, ip[at + 1]);
+		protocol = next;
+	}
+	pkt_of(m)->protocol = IPPROTO_AH;
+	pkt_of(m)->l4 = (uint16_t)at;
 }
 
 bool parse_whole_one(struct rte_mbuf *m)
@@ -386,6 +406,7 @@ bool parse_whole_one(struct rte_mbuf *m)
 	*p = (struct pkt){
 		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE),
 		.port_in = p->port_in,
+		.depth = p->depth,
 		.family = p->family,
 		.sa = p->sa,
 		.seq = p->seq,

@@ -47,6 +47,12 @@ void parse_burst(
 bool parse_inner_one(struct rte_mbuf *m, uint8_t family);
 
 /*
+ * For a parsed IPv6 packet with AH among its extension headers: make that the next layer (`protocol`, `l4`),
+ * which selectors don't see.
+ */
+void parse_ah_one(struct rte_mbuf *m);
+
+/*
  * Parse a packet that was made whole from its fragments, of which struct pkt still says the family: fill in
  * the parse fields (port_in, sa, seq, fragment_*, PKT_DECAPSULATED and PKT_LARGE are kept). False as in
  * parse_inner_one, but for link-local addresses.

@@ -37,6 +37,7 @@ enum pkt_flag {
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
 	PKT_OWN = 1 << 10,   /* its destination is one of the gateway's own addresses; set by flows_find */
 	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
+	PKT_AH = 1 << 12,    /* IPv6: one of the headers that l4 is behind is AH */
 };
 
 struct pkt {
@@ -61,11 +62,12 @@ struct pkt {
 	struct sa *sa;       /* inbound: found in the SAD; outbound: the policy's */
 	uint64_t seq;        /* the whole 64-bit sequence number, also without ESN */
 	/* What flows_find finds: the SPD's answer and the route. */
-	struct sa *policy_sa; /* of a policy that protects, else NULL */
+	struct sa *policy_sa; /* of a policy that protects, else NULL; before: the SA it came out of in a
+				 bundle */
 	uint32_t policy;      /* its index in the SPD's list */
 	uint32_t next_hop;    /* index into the route table's next hops, or ROUTE_NONE */
 	uint8_t action;       /* enum policy_action, or SPD_NO_POLICY */
-	uint8_t unused;       /* zero: no byte is padding, so that whole structs can be compared */
+	uint8_t depth;        /* SAs that it came out of, one inside the other */
 	/* Of a packet that came in fragments and was made whole, else zero. */
 	uint16_t fragment_bytes; /* of the longest of them */
 	rte_be32_t fragment_id;  /* IPv6: which they had in common */

@@ -17,7 +17,8 @@
 	X(parse, "check the frame and the IP headers, find protocol and ports") \
 	X(reass, "make packets whole from their fragments") \
 	X(local, "is it for the gateway itself?") \
-	X(sad, "find the SA of an ESP packet") \
+	X(sad, "find the SA of a packet of ESP, AH or IPComp") \
+	X(bundle, "find the next SA of a bundle, or check that it is the right one") \
 	X(esp_in_prepare, "check lengths and the sequence number") \
 	X(flows, "find the policy and the next hop: remembered, or by SPD and routes") \
 	X(spd_in, "do what the inbound policy of a packet in clear says") \

@@ -106,6 +106,7 @@ static void sa_begin(bool inbound)
 	struct sa_conf conf = {
 		.name = (char[]){"kat"},
 		.spi = SPI,
+		.protocol = SA_ESP,
 		.alg = run.alg,
 		.key = key_of(run.vector),
 		.replay_window_pkts = SA_REPLAY_WINDOW_DEFAULT,

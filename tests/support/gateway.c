@@ -14,6 +14,7 @@
 #include "control/workers.h"
 #include "datapath/pipeline.h"
 #include "ipsec/esp_out.h"
+#include "net/parse.h"
 #include "net/rewrite.h"
 #include "support/eal.h"
 
@@ -131,14 +132,14 @@ struct sa *gateway_env_peer(struct gateway_env *env, const char *name)
 	return env->peers[i];
 }
 
-struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const struct peer_esp *esp)
+/* Everything that the peer's SA does, and the Ethernet header; `esp` says what is spoiled on the way. */
+static struct rte_mbuf *peer_send(
+	struct gateway_env *env, const char *port, struct rte_mbuf *m, const struct peer_esp *esp)
 {
-	struct rte_mbuf *m = packet_mbuf(&esp->inner);
+	const struct rte_ether_addr from = PACKET_MAC_PEER;
 	struct burst burst = {.n = 1, .pkts = {m}};
 	struct worker *w = env->worker;
 
-	if (esp->inner_version)
-		*rte_pktmbuf_mtod(m, uint8_t *) = (uint8_t)(esp->inner_version << 4 | 5);
 	pkt_of(m)->sa = gateway_env_peer(env, esp->sa);
 	esp_out_prepare(&burst, &w->tally);
 	ck_assert_uint_eq(burst.n, 1);
@@ -151,10 +152,28 @@ struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port,
 	ck_assert_uint_eq(burst.n, 1);
 	if (esp->outer_ecn)
 		traffic_class_set_one(m, esp->outer_ecn);
-	const struct rte_ether_addr from = PACKET_MAC_PEER;
 	ethernet_prepend_one(m, &env->control.ports.ports[gateway_env_port(env, port)].mac, &from, 0,
 		pkt_of(m)->family == IP_V4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
 	return m;
+}
+
+struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const struct peer_esp *esp)
+{
+	struct rte_mbuf *m = packet_mbuf(&esp->inner);
+
+	if (esp->inner_version)
+		*rte_pktmbuf_mtod(m, uint8_t *) = (uint8_t)(esp->inner_version << 4 | 5);
+	return peer_send(env, port, m, esp);
+}
+
+struct rte_mbuf *gateway_env_peer_around(
+	struct gateway_env *env, const char *port, const char *sa, struct rte_mbuf *frame)
+{
+	struct rte_mbuf *m = mbuf_of(rte_pktmbuf_mtod_offset(frame, void *, sizeof(struct rte_ether_hdr)),
+		rte_pktmbuf_data_len(frame) - sizeof(struct rte_ether_hdr));
+
+	ck_assert(parse_inner_one(m, pkt_of(frame)->family));
+	return peer_send(env, port, m, &(struct peer_esp){.sa = sa});
 }
 
 /* Rings outlive their ports: what nobody has read would be in the next gateway's. */

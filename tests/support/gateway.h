@@ -60,6 +60,10 @@ struct peer_esp {
  * peer's sequence numbers go on from call to call; gateway_env_peer gives the peer's own SA, to change that.
  */
 struct rte_mbuf *gateway_env_peer_esp(struct gateway_env *env, const char *port, const struct peer_esp *esp);
+/* The same with the packet in a frame, one of gateway_env_peer_esp's for the port, inside; which stays the
+ * caller's. */
+struct rte_mbuf *gateway_env_peer_around(
+	struct gateway_env *env, const char *port, const char *sa, struct rte_mbuf *frame);
 struct sa *gateway_env_peer(struct gateway_env *env, const char *sa);
 
 #endif

@@ -39,6 +39,7 @@ struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inboun
 		.spi = spec->spi ? spec->spi : 0x1001,
 		.source = addr(spec->outer == IP_V6 ? "2001:db8::1" : "192.0.2.1"),
 		.destination = addr(spec->outer == IP_V6 ? "2001:db8:1::1" : "198.51.100.1"),
+		.protocol = SA_ESP,
 		.alg = alg,
 		.key = sa_pair_key(alg),
 		.replay_window_pkts = SA_PAIR_WINDOW,

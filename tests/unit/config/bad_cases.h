@@ -287,7 +287,7 @@ static const struct bad_case sas_cases[] = {
 	 "6:6: sas.x: 'spi' is missing\n"
 	 "6:6: sas.x: 'source' is missing\n"
 	 "6:6: sas.x: 'destination' is missing\n"
-	 "6:6: sas.x: 'esp' is missing\n"
+	 "6:6: sas.x: 'esp', 'ah' or 'ipcomp' is missing\n"
 	 "6:6: sas.x: 'key' or 'key_file' is missing\n"},
 	{PORTS
 	 "sas:\n"
@@ -366,12 +366,29 @@ static const struct bad_case sas_cases[] = {
 	 "6:52: sas.x.destination: source and destination are of different families\n"},
 	{PORTS
 	 "sas:\n"
-	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", mode: transport}\n",
-	 "6:139: sas.x.mode: transport mode is not built; culvert has tunnel mode only\n"},
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", mode: transport, df: copy, dscp: 0}\n",
+	 "6:154: sas.x.df: transport mode keeps the packet's own IP header\n"
+	 "6:166: sas.x.dscp: transport mode keeps the packet's own IP header\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, ah: sha256, key: " KEY_A "}\n",
+	 "6:88: sas.x.ah: 'esp' is given too; further SAs of a bundle are SAs of their own\n"
+	 "6:101: sas.x.key: 20 bytes given, null-sha256 needs 32 (32 authentication)\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, ah: sha265, key: " KEY_A "}\n",
+	 "6:70: sas.x.ah: expects the keyword of an integrity algorithm, as sha256, not 'sha265' (did you mean 'sha256'?)\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 61440, source: 192.0.2.1, destination: 198.51.100.1, ipcomp: deflate, key: " KEY_A ", replay_window: 64, esn: true}\n",
+	 "6:12: sas.x.spi: expects the CPI of IPComp, a whole number from 256 to 61439\n"
+	 "6:87: sas.x.key: IPComp has no key\n"
+	 "6:146: sas.x.replay_window: IPComp has no sequence numbers\n"
+	 "6:155: sas.x.esn: IPComp has no sequence numbers\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", mode: tunel}\n",
-	 "6:139: sas.x.mode: expects one of tunnel, not 'tunel' (did you mean 'tunnel'?)\n"},
+	 "6:139: sas.x.mode: expects one of tunnel, transport, not 'tunel' (did you mean 'tunnel'?)\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm, key: " KEY_A "}\n",
@@ -569,7 +586,7 @@ static const struct bad_case policies_cases[] = {
 	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: up}\n",
 	 "9:53: policies[0].sas: expects a list, not a single value\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: [up, up]}\n",
-	 "9:58: policies[0].sas[1]: bundles of SAs are not built; name one SA\n"},
+	 "9:58: policies[0].sas[1]: 'up' is in the bundle twice\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: bypass, sas: [up]}\n",
 	 "9:52: policies[0].sas: only action protect uses an SA\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: [upp]}\n",

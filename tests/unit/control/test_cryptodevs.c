@@ -35,7 +35,7 @@ static void sa_add(const char *algorithm, bool inbound, bool esn)
 {
 	struct sa_conf *sa = &sas[gateway.n_sas++];
 
-	*sa = (struct sa_conf){.alg = alg_find(algorithm), .esn = esn};
+	*sa = (struct sa_conf){.protocol = SA_ESP, .alg = alg_find(algorithm), .esn = esn};
 	ck_assert_int_eq(ip_addr_parse(inbound ? OWN_ADDRESS : "192.0.2.2", &sa->destination), 0);
 }
 

@@ -38,7 +38,16 @@
 	"  in-other: {spi: 0x2002, source: 198.51.100.2, destination: 192.0.2.1, esp: aes128-sha256,\n"      \
 	"        key: '0x400102030405060708090a0b0c0d0e0f"                                                   \
 	"101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f'}\n"                               \
+	"  in-inside: {spi: 0x2003, source: 198.51.100.1, destination: 192.0.2.1, esp: aes128gcm16,\n"       \
+	"       key: '0x500102030405060708090a0b0c0d0e0f10111213'}\n"                                        \
+	"  in-around: {spi: 0x2004, source: 198.51.100.1, destination: 192.0.2.1, mode: transport,\n"        \
+	"       esp: aes128gcm16, key: '0x600102030405060708090a0b0c0d0e0f10111213'}\n"                      \
 	"policies:\n"                                                                                        \
+	"  - {name: bundle-in, direction: in, action: protect, source: 10.2.4.0/24,\n"                       \
+	"     sas: [in-inside, in-around]}\n"                                                                \
+	"  - {name: nested-in, direction: in, action: protect, source: 198.51.100.1, destination: "          \
+	"192.0.2.1,\n"                                                                                       \
+	"     protocol: esp, sas: [in]}\n"                                                                   \
 	"  - {name: blocked-out, direction: out, action: discard, destination: 10.2.9.0/24}\n"               \
 	"  - {name: blocked-in, direction: in, action: discard, source: 10.2.9.0/24}\n"                      \
 	"  - {name: web-out, direction: out, action: bypass, destination: 203.0.113.0/24}\n"                 \

@@ -12,6 +12,7 @@
 #include "control/host_if.h"
 #include "control/workers.h"
 #include "datapath/pipeline.h"
+#include "ipsec/bundle.h"
 #include "sites.h"
 #include "support/eal.h"
 #include "support/gateway.h"
@@ -251,6 +252,27 @@ static void provoke_in_ecn(void)
 	from_wan_frame(peer((struct peer_esp){.outer_ecn = 3}));
 }
 
+/* The SA's packet alone, without the SA that should be around it. */
+static void provoke_in_bundle(void)
+{
+	from_wan_frame(peer((struct peer_esp){
+		.sa = "in-inside", .inner = {.source = "10.2.4.1", .destination = "10.1.0.1"}}));
+}
+
+/* Each is the payload of the next. */
+static void provoke_in_nesting(void)
+{
+	struct rte_mbuf *m = peer((struct peer_esp){0});
+
+	for (unsigned depth = 0; depth < BUNDLE_DEPTH_MAX; depth++) {
+		struct rte_mbuf *outer = gateway_env_peer_around(&env, "wan", "in", m);
+
+		rte_pktmbuf_free(m);
+		m = outer;
+	}
+	from_wan_frame(m);
+}
+
 static void provoke_in_selector(void)
 {
 	from_wan_frame(peer((struct peer_esp){.inner = {.source = "10.2.3.1", .destination = "10.1.0.1"}}));
@@ -338,12 +360,13 @@ static void provoke_crypto_full(void)
 }
 
 /* A session that the driver does not take for its own. */
+/* The device finds no session. */
 static void provoke_crypto_failed(void)
 {
 	struct sa *sa = sa_named("out-cbc");
 	struct crypto_session session = sa->session;
 
-	sa->session.handle = sa_named("out")->session.handle;
+	sa->session.handle = NULL;
 	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.3.1"});
 	sa->session = session;
 }

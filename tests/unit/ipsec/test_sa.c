@@ -64,6 +64,7 @@ START_TEST(a_failure_names_the_sa_and_leaves_no_session)
 		.spi = 0x1001,
 		.source = {.family = IP_V4},
 		.destination = {.family = IP_V4},
+		.protocol = SA_ESP,
 		.alg = alg,
 		.key = sa_pair_key(alg),
 	};

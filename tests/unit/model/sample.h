@@ -45,6 +45,7 @@ static inline struct sa_conf *sample_add_sa(
 	struct sa_conf *sa = array_append(&gateway->sas, &gateway->n_sas);
 
 	sa->name = xstrdup(name);
+	sa->protocol = SA_ESP;
 	sa->spi = spi;
 	sa->source = sample_addr(source);
 	sa->destination = sample_addr(destination);
