@@ -170,6 +170,15 @@ static void protect(struct worker *w, struct burst *b)
 		encrypt(w, b);
 }
 
+/* What more than the flow decides: which of a policy's SAs protects a packet. */
+static void choose(struct worker *w, struct burst *b)
+{
+	struct alternatives *alternatives = w->snapshot->alternatives_out;
+
+	if (alternatives_read_packets(alternatives) && b->n > 0)
+		alternatives_choose(b, alternatives, &w->tally);
+}
+
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
 static void outbound(struct worker *w, struct burst *b)
 {
@@ -179,6 +188,7 @@ static void outbound(struct worker *w, struct burst *b)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
 	spd_out(b, &protected, &w->drops);
+	choose(w, &protected);
 	forward(w, b);
 	protect(w, &protected);
 }
@@ -215,7 +225,7 @@ static void decrypted(struct worker *w, struct burst *b)
 	esp_in_finish(b, &w->tally);
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
-	spd_in_selector(b, &w->tally);
+	spd_in_selector(b, w->snapshot->alternatives_in, &w->tally);
 	split_inner(w, b, &host, &leaving);
 	to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */

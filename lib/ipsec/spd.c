@@ -485,7 +485,8 @@ void spd_in_host(struct burst *burst, struct drops *drops)
 	spd_in(burst, true, drops);
 }
 
-void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
+void spd_in_selector(
+	struct burst *burst, const struct alternatives *alternatives, const struct sa_tally *tally)
 {
 	STAGE(spd_in_selector, burst, tally->drops);
 	uint16_t kept = 0;
@@ -494,7 +495,8 @@ void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (p->action == POLICY_PROTECT && p->policy_sa == p->sa)
+		if (p->action == POLICY_PROTECT &&
+			(p->policy_sa == p->sa || alternatives_have(alternatives, p->policy, p->sa)))
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_selector);
