@@ -274,6 +274,7 @@ int main(void)
 {
 	Suite *suite = suite_create("ipsec/alternatives");
 	TCase *tcase = tcase_create("alternatives");
+	TCase *threads = tcase_create("threads");
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
@@ -284,8 +285,11 @@ int main(void)
 	tcase_add_test(tcase, a_policy_has_its_own_alternatives_alone);
 	tcase_add_test(tcase, without_alternatives_nothing_is_chosen);
 	tcase_add_test(tcase, an_alternative_waits_for_a_packet_of_the_sa_that_it_comes_after);
-	tcase_set_tags(tcase, "threads");
-	tcase_add_test(tcase, two_workers_change_over_for_good_while_a_third_accepts);
 	suite_add_tcase(suite, tcase);
+	tcase_set_timeout(threads, 60);
+	tcase_set_tags(threads, "threads");
+	tcase_add_checked_fixture(threads, setup, teardown);
+	tcase_add_test(threads, two_workers_change_over_for_good_while_a_third_accepts);
+	suite_add_tcase(suite, threads);
 	return eal_run_suite(suite);
 }
