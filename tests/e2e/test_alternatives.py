@@ -21,6 +21,9 @@ def site_of(names, inner=4, way=None, **ends):
     site = Site(way=way)
     peers = {name: site.tunnel(name, spi=0x1001 + number, inner=inner, policies=False, **ends.get(name, {}))
         for number, name in enumerate(names)}
+    # Others before, not as many each way: the alternatives are those of their own policy.
+    for direction in ("out", "in", "in"):
+        site.policy(direction, "discard", protocol="udp", destination_port=len(site.conf["policies"]))
     for direction, source, destination in (("out", A, B), ("in", B, A)):
         sas = [f"{name}-{direction}" for name in names]
         site.policy(direction, "protect", source=source.net[inner], destination=destination.net[inner], sas=sas[:1],
@@ -30,7 +33,9 @@ def site_of(names, inner=4, way=None, **ends):
 
 def no_alternatives_out(site):
     """All of the tunnels take packets in; one alone sends."""
-    site.conf["policies"][0].pop("alternatives", None)
+    for policy in site.conf["policies"]:
+        if policy["direction"] == "out":
+            policy.pop("alternatives", None)
 
 
 def opened(peers, packets):
