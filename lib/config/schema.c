@@ -36,7 +36,17 @@ static const struct schema_choice modes[] = {{"tunnel", SA_TUNNEL}, {"transport"
 static const struct schema_choice compressions[] = {{"deflate", SA_IPCOMP}, {NULL, 0}};
 static const struct schema_choice dfs[] = {
 	{"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}, {"copy", SA_DF_COPY}, {NULL, 0}};
-static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, {NULL, 0}};
+/* RFC 2474 section 4.2.2, RFC 2597 section 6, RFC 3246, RFC 8622 */
+#define DSCP_NAMES                                                                                           \
+	{"cs0", 0}, {"cs1", 8}, {"cs2", 16}, {"cs3", 24}, {"cs4", 32}, {"cs5", 40}, {"cs6", 48},             \
+		{"cs7", 56}, {"af11", 10}, {"af12", 12}, {"af13", 14}, {"af21", 18}, {"af22", 20},           \
+		{"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30}, {"af41", 34}, {"af42", 36},          \
+		{"af43", 38}, {"ef", 46}, {"le", 1},                                                         \
+	{                                                                                                    \
+		NULL, 0                                                                                      \
+	}
+static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, DSCP_NAMES};
+static const struct schema_choice dscp_names[] = {DSCP_NAMES};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
@@ -138,6 +148,15 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
 	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
 		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
+	{"for_dscp", .type = &read_dscp, .shape = SHAPE_ONE_OR_LIST, ITEMS(struct sa_conf, for_dscp, n_for_dscp),
+		.choices = dscp_names, .items_min = 1, .items_max = SA_DSCP_MAX + 1, .absent = "any",
+		.doc = "As an outbound policy's alternative: only for packets with one of these DSCPs."},
+	{"for_worker", .type = &read_number, .shape = SHAPE_ONE_OR_LIST,
+		ITEMS(struct sa_conf, for_worker, n_for_worker), .max = GATEWAY_WORKERS_MAX - 1, .items_min = 1,
+		.items_max = GATEWAY_WORKERS_MAX, .absent = "any",
+		.doc = "As an outbound policy's alternative: only for packets of one of these workers, each by its place in `workers.lcores`, from 0 (RFC 9611)."},
+	{"after", .type = &read_name, FIELD(struct sa_conf, after), .max = NAME_MAX_LENGTH, .absent = "at once",
+		.doc = "As an outbound policy's alternative: only once this inbound SA has accepted a packet, which shows that the other end uses the new SAs (RFC 7296 section 2.8)."},
 };
 
 static const struct schema_key policy_keys[] = {
@@ -165,6 +184,10 @@ static const struct schema_key policy_keys[] = {
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
 		.items_min = 1, .items_max = POLICY_BUNDLE_MAX, .absent = "none",
 		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order."},
+	{"alternatives", .type = &read_name, .shape = SHAPE_LIST,
+		ITEMS(struct policy, alternatives, n_alternatives), .max = NAME_MAX_LENGTH, .items_min = 1,
+		.items_max = POLICY_ALTERNATIVES_MAX, .absent = "none",
+		.doc = "Further SAs of the same direction. Inbound, packets may come out of any of them. Outbound, the first that is for a packet, by its `for_dscp`, `for_worker` and `after`, protects it, and `sas` where none is."},
 };
 /* clang-format on */
 
@@ -316,6 +339,14 @@ static void check_meaning(struct reader *reader, const struct schema_result *res
 	}
 }
 
+/* An SA without a destination is not judged: that it has no condition would not be what the file says. */
+static void sa_forget_faulty(const struct schema_result *result, struct sa_conf *sa)
+{
+	if (!result_is_good(result, "for_dscp") || !result_is_good(result, "for_worker") ||
+		!result_is_good(result, "after"))
+		sa->destination.family = IP_NONE;
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
 	struct sa_conf *sa = object;
@@ -336,6 +367,7 @@ static void sa_finish(struct reader *reader, const struct schema_result *result,
 	if (yaml_node_find(result->node, "df") && result_is_good(result, "df") && sa->source.family == IP_V6)
 		read_fault(reader, yaml_node_find(result->node, "df"), "df",
 			"the tunnel's header is IPv6, which has no DF flag");
+	sa_forget_faulty(result, sa);
 }
 
 static void policy_init(void *object)
@@ -369,6 +401,7 @@ static void check_action(
 	struct reader *reader, const struct schema_result *result, const struct policy *policy)
 {
 	const struct yaml_node *sas = yaml_node_find(result->node, "sas");
+	const struct yaml_node *alternatives = yaml_node_find(result->node, "alternatives");
 
 	if (!result_is_good(result, "action"))
 		return;
@@ -376,14 +409,23 @@ static void check_action(
 		read_fault(reader, result->node, NULL, "'sas' is missing; action protect needs an SA");
 	if (policy->action != POLICY_PROTECT && sas)
 		read_fault(reader, sas, "sas", "only action protect uses an SA");
+	if (policy->action != POLICY_PROTECT && alternatives)
+		read_fault(reader, alternatives, "alternatives", "only action protect uses SAs");
+}
+
+static void names_forget(char **names, size_t *n)
+{
+	for (; *n > 0; --*n)
+		free(names[*n - 1]);
 }
 
 /* What could not be read must not lead check.c to findings that go away with the first. */
 static void policy_forget_faulty(const struct schema_result *result, struct policy *policy)
 {
-	if (!result_is_good(result, "direction") || !result_is_good(result, "action"))
-		for (; policy->n_sas > 0; policy->n_sas--)
-			free(policy->sas[policy->n_sas - 1]);
+	if (!result_is_good(result, "direction") || !result_is_good(result, "action")) {
+		names_forget(policy->sas, &policy->n_sas);
+		names_forget(policy->alternatives, &policy->n_alternatives);
+	}
 	if (!result_is_good(result, "source"))
 		policy->selector.n_sources = 0;
 	if (!result_is_good(result, "destination"))

@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/alternatives.h"
 #include "control/neigh_wire.h"
 #include "ipsec/sad.h"
 #include "model/bundle.h"
@@ -152,6 +153,8 @@ static int spds_build(const struct control *control, struct snapshot *snapshot, 
 	ret = spd_build(control, &names, POLICY_OUT, &snapshot->spd_out, err);
 	if (ret == 0)
 		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
+	if (ret == 0)
+		ret = alternatives_build(control, &names, snapshot, err);
 	name_index_fini(&names);
 	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies,
 		(clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);

@@ -197,6 +197,15 @@ static void protect(struct worker *w, struct burst *b)
 		encrypt(w, b);
 }
 
+/* What more than the flow decides: which of a policy's SAs protects a packet. */
+static void choose(struct worker *w, struct burst *b)
+{
+	struct alternatives *alternatives = w->snapshot->alternatives_out;
+
+	if (alternatives_read_packets(alternatives) && b->n > 0)
+		alternatives_choose(b, alternatives, &w->tally);
+}
+
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
 static void outbound(struct worker *w, struct burst *b)
 {
@@ -206,6 +215,7 @@ static void outbound(struct worker *w, struct burst *b)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
 	spd_out(b, &protected, &w->drops);
+	choose(w, &protected);
 	forward(w, b);
 	protect(w, &protected);
 }
@@ -265,7 +275,7 @@ static void decapsulated(struct worker *w, struct burst *b)
 	}
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
-	spd_in_selector(b, &w->tally);
+	spd_in_selector(b, w->snapshot->alternatives_in, &w->tally);
 	split_inner(w, b, &host, &leaving);
 	inner_to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */

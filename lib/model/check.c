@@ -1,6 +1,7 @@
 #include "model/check.h"
 #include "base/array.h"
 #include "model/bundle.h"
+#include "model/check_alternatives.h"
 #include "model/name_index.h"
 
 #include <stdarg.h>
@@ -450,6 +451,9 @@ static void check_policy(struct check *check, size_t index)
 	for (size_t i = 0; i < policy->n_sas; i++)
 		check_policy_sa(
 			check, policy, policy->sas[i], path_of(&path, "policies[%zu].sas[%zu]", index, i));
+	for (size_t i = 0; i < policy->n_alternatives; i++)
+		check_policy_sa(check, policy, policy->alternatives[i],
+			path_of(&path, "policies[%zu].alternatives[%zu]", index, i));
 }
 
 static int compare_policy_names(const struct gateway *gateway, size_t a, size_t b)
@@ -491,5 +495,6 @@ void gateway_check(const struct gateway *gateway, struct report *report)
 	check_sas(&check);
 	check_policies(&check);
 	bundles_check(gateway, &check.sas, report);
+	check_alternatives(gateway, &check.sas, report);
 	name_index_fini(&check.sas);
 }

@@ -12,6 +12,7 @@
 #include "model/alg.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* RFC 4303 section 2.1: 0 is never sent, 1 to 255 are reserved. */
@@ -59,6 +60,22 @@ struct sa_conf {
 	enum sa_df df;
 	int dscp; /* of the tunnel's header, or SA_DSCP_COPY: the inner packet's (RFC 4301 section 4.4.2.1) */
 	bool allow_insecure; /* the operator knows what alg->insecure says */
+	/*
+	 * Outbound: the packets that it is for, where it is an alternative of a policy; all of this must be
+	 * true of one.
+	 */
+	int *for_dscp; /* one of these DSCPs (RFC 4301 section 4.1); none: any */
+	size_t n_for_dscp;
+	unsigned *for_worker; /* one of these workers, by index (RFC 9611); none: any */
+	size_t n_for_worker;
+	char *after; /* this inbound SA has accepted a packet (RFC 7296 section 2.8); NULL: at once */
 };
+
+/*
+ * The DSCPs and the workers that an alternative is for, a bit for each (a worker's index is below
+ * GATEWAY_WORKERS_MAX); all bits where it is for any.
+ */
+uint64_t sa_conf_dscps(const struct sa_conf *conf);
+uint64_t sa_conf_workers(const struct sa_conf *conf);
 
 #endif

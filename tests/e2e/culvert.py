@@ -407,10 +407,10 @@ class Daemon:
 class Site:
     """A gateway's configuration, and runs of it."""
 
-    def __init__(self, here=A, there=B, queues=None, tx_queues=None, mtu=1500):
+    def __init__(self, here=A, there=B, queues=None, tx_queues=None, mtu=1500, way=None):
         self.here, self.there = here, there
-        way = WAYS[WAY] if queues is None else {}
-        if WAY == "two-workers" and len(CPUS) < 2:
+        way = WAYS[way or WAY] if queues is None else {}
+        if "lcores" in way and len(CPUS) < 2:
             raise unittest.SkipTest("two workers need two CPUs, and there is one")
         self.is_split = "lcores" in way
         self.queues = queues or (2 if self.is_split else 1)

@@ -477,6 +477,19 @@ START_TEST(transport_mode_around_a_tunnel_has_the_tunnels_ends)
 END_TEST
 
 /* TUN-10 */
+START_TEST(an_alternative_in_transport_mode_is_for_the_gateways_own_packets)
+{
+	struct sa_conf *sa = step_add("esp", SA_ESP, SA_TRANSPORT);
+
+	*array_append(&sa->for_dscp, &sa->n_for_dscp) = 46;
+	*array_append(&gateway.policies[0].alternatives, &gateway.policies[0].n_alternatives) =
+		xstrdup("esp");
+	ASSERT_FINDINGS("policies[0].alternatives[0]: 'esp' is in transport mode: the policy's source and "
+			"destination must be the SA's, and a gateway tunnels what it forwards");
+}
+END_TEST
+
+/* TUN-10 */
 START_TEST(transport_mode_is_for_the_gateways_own_packets)
 {
 	step_add("esp", SA_ESP, SA_TRANSPORT);
@@ -547,6 +560,7 @@ int main(void)
 	tcase_add_test(tcase, an_sa_is_in_a_bundle_once);
 	tcase_add_test(tcase, compression_comes_first_and_not_alone);
 	tcase_add_test(tcase, transport_mode_around_a_tunnel_has_the_tunnels_ends);
+	tcase_add_test(tcase, an_alternative_in_transport_mode_is_for_the_gateways_own_packets);
 	tcase_add_test(tcase, transport_mode_is_for_the_gateways_own_packets);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
