@@ -4,10 +4,11 @@
  * them with a reason. So what is in `b` after a line is what that line kept.
  *
  *                     +- esp  -> sad -> replay -> crypto -> ICV, strip -> selectors -+-> forward
+ *                     |  esp in UDP: out of that first ^
  *   unprotected: parse+- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
  *                     +- host -> answered, or to control
  *
- *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto -> deliver
+ *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto, UDP -> deliver
  *   protected:   parse|                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *
@@ -24,6 +25,7 @@
 #include "fwd/reass.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/natt.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
 
@@ -138,12 +140,23 @@ static void forward(struct worker *w, struct burst *b)
 	deliver(w, b);
 }
 
+/* Packets some of which go in UDP. */
+static void enter_udp(struct worker *w, struct burst *b)
+{
+	BURST(moved);
+
+	natt_out(b, &moved, &w->drops);
+	transmit(w, &moved);
+}
+
 /* ESP packets whose crypto is done, on the way out. */
 static void encrypted(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)
 		return;
 	esp_out_finish(b, &w->tally);
+	if (b->seen & PKT_ENCAP)
+		enter_udp(w, b);
 	deliver(w, b);
 }
 
@@ -258,6 +271,8 @@ static void from_unprotected(struct worker *w, struct burst *b)
 	local_split(b, &w->snapshot->local_outside, &esp, &host, &w->drops);
 	clear_inbound(w, b);
 
+	if (host.n > 0)
+		natt_in(&host, &w->snapshot->natt_ports, &esp, &w->drops);
 	flows_find(w->flows, &host, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_host(&host, &w->drops);
 	to_host(w, &host);

@@ -33,10 +33,12 @@
 #define SA_OUTER_TTL      64 /* of the tunnel's header, RFC 4301 section 5.1.2.1 */
 #define SA_NAME_MAX       64
 
+struct natt;
+
 /* The drop reasons that are counted for each SA too. */
 /* clang-format off */
 #define SA_DROP_REASONS(X) \
-	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
+	X(in_hdr) X(in_endpoint) X(in_encap) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
 	X(in_ecn) X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
 
@@ -79,6 +81,7 @@ struct sa {
 	uint8_t class_copied;
 	uint8_t class_fixed;
 	uint8_t df;                   /* enum sa_df */
+	bool in_udp;                  /* `natt` is there, and packets go in UDP */
 	struct sa_counters *counters; /* one for each worker */
 	struct replay *replay;        /* inbound */
 	/*
@@ -92,6 +95,7 @@ struct sa {
 	/* Written if the SA is outbound. The destination is compared where it is inbound. */
 	alignas(RTE_CACHE_LINE_SIZE) struct seq seq;
 	struct ip_addr destination;
+	struct natt *natt; /* NULL: not in UDP */
 	/* Cold. */
 	const struct alg *alg;
 	unsigned n_workers;
@@ -141,7 +145,8 @@ enum drop_reason sa_drop_reason(enum sa_drop slot);
 
 /*
  * The largest inner packet whose encapsulation is at most link_mtu_bytes long (RFC 4301 section 8.2.1:
- * tunnel header, ESP header and IV, padding to align_bytes, trailer, ICV); 0 if none fits.
+ * tunnel header, UDP if it goes in that, ESP header and IV, padding to align_bytes, trailer, ICV); 0 if none
+ * fits.
  */
 uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes);
 

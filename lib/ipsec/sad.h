@@ -46,7 +46,8 @@ struct sa *sad_find(const struct sad *sad, rte_be32_t spi, const struct ip_addr 
 /*
  * For each ESP packet find the SA and put it into struct pkt. tally->worker is the calling thread's, as it
  * alone uses what that worker remembers of earlier look-ups. Drops: in_hdr where the ESP header is cut short,
- * in_no_sa, in_endpoint where the outer source is not the SA's, frag_bad (section 3.4.1 of RFC 4303).
+ * in_no_sa, in_endpoint where the outer source is not the SA's, in_encap (ipsec/natt.h), frag_bad
+ * (section 3.4.1 of RFC 4303).
  */
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally);
 

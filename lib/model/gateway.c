@@ -36,6 +36,7 @@ static void sas_fini(struct gateway *gateway)
 	for (size_t i = 0; i < gateway->n_sas; i++) {
 		secret_wipe(&gateway->sas[i].key);
 		free(gateway->sas[i].name);
+		free(gateway->sas[i].follows);
 	}
 	free(gateway->sas);
 }
