@@ -104,6 +104,7 @@ int control_run(struct control *control, struct control_requests *requests, uint
 	ret = serve(control, requests, until_idle_s, &hint, &natt);
 	/* A run that was short tells it too. */
 	icv_hint_look(&hint, control->sas);
+	natt_watch_tell(&natt, control);
 	icv_hint_fini(&hint);
 	natt_watch_fini(&natt);
 	if (ret == 0)

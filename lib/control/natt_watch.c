@@ -104,18 +104,13 @@ static bool move_look(struct natt_watched *watched, const struct control *contro
 	return true;
 }
 
-static void look(struct natt_watch *watch, struct control *control, uint64_t now_ns)
+void natt_watch_tell(struct natt_watch *watch, const struct control *control)
 {
 	size_t n_moved = 0;
 
-	for (size_t i = 0; i < watch->n_sas; i++) {
-		struct natt_watched *watched = &watch->sas[i];
-
-		if (watched->keepalive_ns > 0)
-			keepalive_look(watched, control, now_ns);
-		if (watched->sa->natt->peer)
-			n_moved += move_look(watched, control, n_moved < NATT_WATCH_LOG_MAX);
-	}
+	for (size_t i = 0; i < watch->n_sas; i++)
+		if (watch->sas[i].sa->natt->peer)
+			n_moved += move_look(&watch->sas[i], control, n_moved < NATT_WATCH_LOG_MAX);
 	if (n_moved > NATT_WATCH_LOG_MAX)
 		log_info("more peers moved sas=%zu", n_moved - NATT_WATCH_LOG_MAX);
 }
@@ -124,6 +119,9 @@ void natt_watch_poll(struct natt_watch *watch, struct control *control, uint64_t
 {
 	if (watch->n_sas == 0 || now_ns < watch->next_ns)
 		return;
-	look(watch, control, now_ns);
+	for (size_t i = 0; i < watch->n_sas; i++)
+		if (watch->sas[i].keepalive_ns > 0)
+			keepalive_look(&watch->sas[i], control, now_ns);
+	natt_watch_tell(watch, control);
 	watch->next_ns = now_ns + NATT_WATCH_PERIOD_NS;
 }

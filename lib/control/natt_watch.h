@@ -33,4 +33,7 @@ void natt_watch_fini(struct natt_watch *watch);
 /* Look, unless the last time was less than a period before. */
 void natt_watch_poll(struct natt_watch *watch, struct control *control, uint64_t now_ns);
 
+/* Tell of peers that moved since the last look, now. */
+void natt_watch_tell(struct natt_watch *watch, const struct control *control);
+
 #endif
