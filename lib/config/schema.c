@@ -47,6 +47,9 @@ static const struct schema_choice dfs[] = {
 	}
 static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, DSCP_NAMES};
 static const struct schema_choice dscp_names[] = {DSCP_NAMES};
+static const struct schema_choice encaps[] = {{"none", SA_ENCAP_NONE}, {"udp", SA_ENCAP_UDP}, {NULL, 0}};
+static const struct schema_choice udp_checksums[] = {
+	{"computed", SA_UDP_CHECKSUM_COMPUTED}, {"zero", SA_UDP_CHECKSUM_ZERO}, {NULL, 0}};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
@@ -157,6 +160,22 @@ static const struct schema_key sa_keys[] = {
 		.doc = "As an outbound policy's alternative: only for packets of one of these workers, each by its place in `workers.lcores`, from 0 (RFC 9611)."},
 	{"after", .type = &read_name, FIELD(struct sa_conf, after), .max = NAME_MAX_LENGTH, .absent = "at once",
 		.doc = "As an outbound policy's alternative: only once this inbound SA has accepted a packet, which shows that the other end uses the new SAs (RFC 7296 section 2.8)."},
+	{"encap", .type = &read_choice, FIELD(struct sa_conf, encap), .choices = encaps, .fallback = "none",
+		.doc = "`udp` carries ESP in UDP, through NATs (RFC 3948). The keys below are for that."},
+	{"source_port", .type = &read_number, FIELD(struct sa_conf, source_port), .min = 1, .max = UINT16_MAX,
+		.fallback = "4500", .doc = "The sending end's UDP port: an inbound SA takes packets from it alone, unless the peer is followed."},
+	{"destination_port", .type = &read_number, FIELD(struct sa_conf, destination_port), .min = 1, .max = UINT16_MAX,
+		.fallback = "4500", .doc = "The receiving end's UDP port."},
+	{"bare_esp", .type = &read_bool, FIELD(struct sa_conf, bare_esp), .fallback = "true",
+		.doc = "An inbound SA takes ESP without UDP too, as RFC 7296 section 2.23 demands."},
+	{"udp_checksum", .type = &read_choice, FIELD(struct sa_conf, udp_checksum), .choices = udp_checksums,
+		.fallback = "computed",
+		.doc = "Of an outbound SA over IPv6; `zero` needs a peer that takes it (RFC 6935). Over IPv4 it is always zero."},
+	{"keepalive", .type = &read_number, FIELD(struct sa_conf, keepalive_s), .max = SA_KEEPALIVE_MAX_S, .unit = "seconds",
+		.fallback = "0",
+		.doc = "An outbound SA that has sent nothing for so long sends a keepalive, so that a NAT in front of this gateway remembers it; 20 is RFC 3948's choice, 0 sends none."},
+	{"follows", .type = &read_name, FIELD(struct sa_conf, follows), .max = NAME_MAX_LENGTH, .absent = "the peer stays",
+		.doc = "The inbound SA from the same peer. That one then takes packets from any address and port, and this one sends to where its newest authentic packet in UDP came from."},
 };
 
 static const struct schema_key policy_keys[] = {
@@ -347,6 +366,32 @@ static void sa_forget_faulty(const struct schema_result *result, struct sa_conf 
 		sa->destination.family = IP_NONE;
 }
 
+/* A key that means nothing without another. */
+static void check_needs(struct reader *reader, const struct schema_result *result, const char *key,
+	bool allowed, const char *needs)
+{
+	const struct yaml_node *node = yaml_node_find(result->node, key);
+
+	if (node && !allowed)
+		read_fault(reader, node, key, "needs %s", needs);
+}
+
+static void check_encap(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	static const char *const keys[] = {
+		"source_port", "destination_port", "bare_esp", "udp_checksum", "keepalive", "follows"};
+
+	if (!result_is_good(result, "encap"))
+		return;
+	/* RFC 3948 is of ESP; AH proves the addresses, which a NAT changes. */
+	check_needs(reader, result, "encap", sa->protocol == SA_ESP, "ESP");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		check_needs(reader, result, keys[i], sa->encap == SA_ENCAP_UDP, "encap: udp");
+	if (sa->encap == SA_ENCAP_UDP && result_is_good(result, "source"))
+		check_needs(reader, result, "udp_checksum", sa->source.family == IP_V6,
+			"a tunnel over IPv6; over IPv4 it is always zero (RFC 3948 section 2.1)");
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
 	struct sa_conf *sa = object;
@@ -354,8 +399,11 @@ static void sa_finish(struct reader *reader, const struct schema_result *result,
 	check_protocol(reader, result, sa);
 	check_cpi(reader, result, sa);
 	check_meaning(reader, result, sa);
+	/* What could not be read must not lead check.c to a finding of its own. */
+	sa->bare_esp |= !result_is_good(result, "bare_esp");
 	check_key(reader, result, sa);
 	check_insecure(reader, result, sa);
+	check_encap(reader, result, sa);
 	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
 		sa->source.family != sa->destination.family)
 		read_fault(reader, yaml_node_find(result->node, "destination"), "destination",

@@ -12,6 +12,7 @@
 #include "fwd/local.h"
 #include "fwd/neigh.h"
 #include "fwd/route.h"
+#include "ipsec/natt.h"
 #include "ipsec/spd.h"
 #include "net/parse.h"
 
@@ -37,6 +38,7 @@ struct snapshot {
 	struct route_table *routes;
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
+	struct natt_ports natt_ports;     /* UDP ports where ESP arrives */
 	uint8_t n_ports;
 	struct snapshot_port ports[PKT_PORTS_MAX];
 	struct neigh_port neigh_ports[PKT_PORTS_MAX];

@@ -142,6 +142,8 @@ static void check_step(const struct bundles *bundles, struct step step)
 			"is IPComp, which comes first: what is encrypted can't be compressed");
 	if (sa->protocol == SA_IPCOMP && policy_of(bundles, step)->n_sas == 1)
 		fault(bundles, step, sa->name, "is IPComp, which protects nothing; ESP or AH must follow");
+	if (sa->encap == SA_ENCAP_UDP && step.index + 1 < policy_of(bundles, step)->n_sas)
+		fault(bundles, step, sa->name, "goes in UDP, which no other SA can be around");
 	if (sa->mode == SA_TRANSPORT && sa->source.family != IP_NONE && sa->destination.family != IP_NONE)
 		check_transport(bundles, step, sa);
 }

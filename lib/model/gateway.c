@@ -39,6 +39,7 @@ static void sas_fini(struct gateway *gateway)
 		free(gateway->sas[i].for_worker);
 		free(gateway->sas[i].after);
 		free(gateway->sas[i].name);
+		free(gateway->sas[i].follows);
 	}
 	free(gateway->sas);
 }

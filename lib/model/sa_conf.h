@@ -46,6 +46,23 @@ enum sa_df {
 	SA_DF_COPY, /* an IPv4 packet's own; set for an IPv6 packet, which no router fragments */
 };
 
+/* What carries the ESP packets of an SA. */
+enum sa_encap {
+	SA_ENCAP_NONE, /* IP itself */
+	SA_ENCAP_UDP,  /* RFC 3948 */
+};
+
+/* RFC 3948 section 2.1: the port of IKE behind a NAT, which ESP in UDP shares with it. */
+#define SA_ENCAP_PORT_DEFAULT 4500
+/* RFC 3948 section 4 says 20 s; a NAT that forgets later than in an hour needs none. */
+#define SA_KEEPALIVE_MAX_S 3600
+
+/* Of an outbound SA in UDP over IPv6. */
+enum sa_udp_checksum {
+	SA_UDP_CHECKSUM_COMPUTED,
+	SA_UDP_CHECKSUM_ZERO, /* RFC 6935, RFC 6936 */
+};
+
 struct sa_conf {
 	char *name;
 	enum sa_protocol protocol;
@@ -69,6 +86,15 @@ struct sa_conf {
 	unsigned *for_worker; /* one of these workers, by index (RFC 9611); none: any */
 	size_t n_for_worker;
 	char *after; /* this inbound SA has accepted a packet (RFC 7296 section 2.8); NULL: at once */
+	enum sa_encap encap;
+	/* The rest matters only in UDP. */
+	uint16_t source_port; /* host order, as the next */
+	uint16_t destination_port;
+	uint32_t
+		keepalive_s; /* outbound: how long nothing may be sent without a keepalive; 0: none is sent */
+	bool bare_esp;       /* inbound: packets without UDP are taken too (RFC 7296 section 2.23) */
+	enum sa_udp_checksum udp_checksum;
+	char *follows; /* outbound: the inbound SA whose peer it sends to, wherever that moves; or NULL */
 };
 
 /*

@@ -161,6 +161,41 @@ static void provoke_in_endpoint(void)
 	from_wan_frame(m);
 }
 
+static struct packet_spec to_4500(uint16_t payload_bytes)
+{
+	return (struct packet_spec){.source = "198.51.100.1",
+		.destination = "192.0.2.1",
+		.source_port = 4500,
+		.destination_port = 4500,
+		.payload_bytes = payload_bytes};
+}
+
+/* Of an SA that is not in UDP; its payload is as ESP's would be. */
+static void provoke_in_encap(void)
+{
+	struct packet_spec spec = to_4500(64);
+	struct rte_mbuf *m = gateway_env_frame_of(&env, "wan", &spec);
+	const rte_be32_t spi = RTE_BE32(0x2001);
+
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, sizeof(struct rte_ether_hdr) + 20 + 8), &spi,
+		sizeof(spi));
+	from_wan_frame(m);
+}
+
+static void provoke_in_udp(void)
+{
+	from_wan(to_4500(3));
+}
+
+static void provoke_in_keepalive(void)
+{
+	struct packet_spec spec = to_4500(1);
+	struct rte_mbuf *m = gateway_env_frame_of(&env, "wan", &spec);
+
+	*rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len - 1) = 0xff;
+	from_wan_frame(m);
+}
+
 static void lan_fragment(uint16_t offset_bytes, uint16_t bytes, bool more, uint32_t id)
 {
 	from_lan((struct packet_spec){.source = "10.1.0.1",
