@@ -12,6 +12,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/alternatives.h"
 #include "control/neigh_wire.h"
 #include "ipsec/sad.h"
 #include "model/bundle.h"
@@ -137,21 +138,44 @@ static int spd_build(const struct control *control, const struct name_index *nam
 	return ret;
 }
 
+/* The names of the SAs. */
+static void names_init(struct name_index *names, const struct control *control)
+{
+	name_index_init(names, control->n_sas);
+	for (size_t i = 0; i < control->n_sas; i++)
+		name_index_add(names, control->gateway->sas[i].name, i);
+	name_index_sort(names);
+}
+
+/* SAs that send to where another one's peer is. */
+static void sas_link(const struct control *control)
+{
+	struct name_index names;
+
+	names_init(&names, control);
+	for (size_t i = 0; i < control->n_sas; i++) {
+		const char *follows = control->gateway->sas[i].follows;
+
+		if (follows)
+			natt_link(control->sas[i], control->sas[name_index_find(&names, follows)]);
+	}
+	name_index_fini(&names);
+}
+
 static int spds_build(const struct control *control, struct snapshot *snapshot, struct err *err)
 {
 	struct name_index names;
 	uint64_t start_ns = clock_now_ns();
 	int ret;
 
-	name_index_init(&names, control->n_sas);
-	for (size_t i = 0; i < control->n_sas; i++)
-		name_index_add(&names, control->gateway->sas[i].name, i);
-	name_index_sort(&names);
+	names_init(&names, control);
 	bundles_link(control, &names);
 	snapshot->has_bundles = has_bundles(control);
 	ret = spd_build(control, &names, POLICY_OUT, &snapshot->spd_out, err);
 	if (ret == 0)
 		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
+	if (ret == 0)
+		ret = alternatives_build(control, &names, snapshot, err);
 	name_index_fini(&names);
 	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies,
 		(clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
@@ -240,6 +264,15 @@ static void inner_mtus_set(const struct control *control, const struct snapshot 
 	}
 }
 
+/* RFC 3948 section 2.1's port always is one, so that what comes by it has its name. */
+static void natt_ports_build(const struct gateway *gateway, struct natt_ports *ports)
+{
+	natt_ports_add(ports, SA_ENCAP_PORT_DEFAULT);
+	for (size_t i = 0; i < gateway->n_sas; i++)
+		if (gateway->sas[i].encap == SA_ENCAP_UDP && gateway_sa_is_inbound(gateway, &gateway->sas[i]))
+			natt_ports_add(ports, gateway->sas[i].destination_port);
+}
+
 static int snapshot_build(const struct control *control, struct snapshot *snapshot, struct err *err)
 {
 	const struct gateway *gateway = control->gateway;
@@ -251,6 +284,7 @@ static int snapshot_build(const struct control *control, struct snapshot *snapsh
 		ret = routes_build(gateway, snapshot, err);
 	if (ret == 0)
 		ret = spds_build(control, snapshot, err);
+	natt_ports_build(gateway, &snapshot->natt_ports);
 	return ret;
 }
 
@@ -266,6 +300,8 @@ int apply_create(struct control *control, struct err *err)
 	struct snapshot *snapshot = rte_zmalloc("snapshot", sizeof(*snapshot), RTE_CACHE_LINE_SIZE);
 	int ret = snapshot ? sas_create(control, err) : err_set(err, ENOMEM, "no memory for a snapshot");
 
+	if (ret == 0)
+		sas_link(control);
 	if (ret == 0)
 		ret = snapshot_build(control, snapshot, err);
 	if (ret != 0) {

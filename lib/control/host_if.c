@@ -14,12 +14,15 @@ static void to_worker(struct control *control, struct rte_mbuf *m)
 		drop_one(&control->counters.drops, m, DROP_host_full);
 }
 
-static void on_send(void *argument, struct rte_mbuf *m)
+void host_if_send(struct control *control, struct rte_mbuf *m)
 {
-	struct control *control = argument;
-
 	control->counters.generated++;
 	to_worker(control, m);
+}
+
+static void on_send(void *argument, struct rte_mbuf *m)
+{
+	host_if_send(argument, m);
 }
 
 static void on_release(void *argument, struct rte_mbuf *m)

@@ -14,6 +14,12 @@ int host_if_create(struct control *control, struct err *err);
 /* What is held is dropped as shutdown. */
 void host_if_destroy(struct control *control);
 
+/*
+ * Give a packet that control made to a worker: PKT_LOCAL, port_in is PKT_PORT_SELF. A PKT_FRAME is sent as it
+ * is, others are routed. Drops: host_full.
+ */
+void host_if_send(struct control *control, struct rte_mbuf *m);
+
 /* Take what the workers handed over, and let time pass for the neighbours. */
 void host_if_poll(struct control *control, uint64_t now_ns);
 

@@ -57,7 +57,7 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 		.large = control->ports.large,
 		.socket = socket,
 	};
-	int ret = flows_create(socket, &w->flows, err);
+	int ret = flows_create(index, socket, &w->flows, err);
 	if (ret == 0)
 		ret = reass_create(&reass, &w->reass, err);
 	return ret != 0 ? ret : crypto_worker_create(&control->crypto, index, socket, &w->crypto, err);

@@ -4,11 +4,12 @@
  * them with a reason. So what is in `b` after a line is what that line kept.
  *
  *                     +- ipsec -> sad -> replay -> crypto -> ICV, strip -> selectors +-> forward
+ *                     |  in UDP: out of that first ^
  *   unprotected: parse|            ^- once more, for the next SA of a bundle -+        |
  *                     +- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
  *                     +- host -> answered, or to control
  *
- *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto -> deliver
+ *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto, UDP -> deliver
  *   protected:   parse|                    |           (for each SA of a bundle)
  *                     |                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
@@ -28,6 +29,7 @@
 #include "ipsec/bundle.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/natt.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
 
@@ -183,6 +185,15 @@ static void forward(struct worker *w, struct burst *b)
 	deliver(w, b);
 }
 
+/* Packets some of which go in UDP. */
+static void enter_udp(struct worker *w, struct burst *b)
+{
+	BURST(moved);
+
+	natt_out(b, &moved, &w->drops);
+	transmit(w, &moved);
+}
+
 static void encrypt(struct worker *w, struct burst *b);
 
 /* Packets that their SA is done with: to the link, or to the SA around it. */
@@ -192,6 +203,8 @@ static void applied(struct worker *w, struct burst *b)
 
 	if (w->snapshot->has_bundles)
 		bundle_next(b, &more, &w->drops);
+	if (b->seen & PKT_ENCAP)
+		enter_udp(w, b);
 	deliver(w, b);
 	encrypt(w, &more);
 }
@@ -230,6 +243,15 @@ static void protect(struct worker *w, struct burst *b)
 		encrypt(w, b);
 }
 
+/* What more than the flow decides: which of a policy's SAs protects a packet. */
+static void choose(struct worker *w, struct burst *b)
+{
+	struct alternatives *alternatives = w->snapshot->alternatives_out;
+
+	if (alternatives_read_packets(alternatives) && b->n > 0)
+		alternatives_choose(b, alternatives, &w->tally);
+}
+
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
 static void outbound(struct worker *w, struct burst *b)
 {
@@ -239,6 +261,7 @@ static void outbound(struct worker *w, struct burst *b)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
 	spd_out(b, &protected, &w->drops);
+	choose(w, &protected);
 	forward(w, b);
 	protect(w, &protected);
 }
@@ -298,7 +321,7 @@ static void decapsulated(struct worker *w, struct burst *b)
 	}
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
-	spd_in_selector(b, &w->tally);
+	spd_in_selector(b, w->snapshot->alternatives_in, &w->tally);
 	split_inner(w, b, &host, &leaving);
 	inner_to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */
@@ -352,6 +375,8 @@ static void from_unprotected(struct worker *w, struct burst *b)
 	local_split(b, &w->snapshot->local_outside, &ipsec, &host, &w->drops);
 	clear_inbound(w, b);
 
+	if (host.n > 0)
+		natt_in(&host, &w->snapshot->natt_ports, &ipsec, &w->drops);
 	flows_find(w->flows, &host, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_host(&host, &w->drops);
 	to_host(w, &host);

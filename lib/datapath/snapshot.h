@@ -3,7 +3,8 @@
  *
  * The control thread makes it, publishes it, and destroys it when no worker reads it any more: a worker
  * adopts the newest snapshot between two bursts, only when its crypto queues are empty, so that afterwards it
- * holds nothing of an older one. SPD, routes and own addresses belong to the snapshot; it borrows the SAs.
+ * holds nothing of an older one. SPD, alternatives, routes and own addresses belong to the snapshot; it
+ * borrows the SAs.
  */
 #ifndef CULVERT_DATAPATH_SNAPSHOT_H
 #define CULVERT_DATAPATH_SNAPSHOT_H
@@ -11,6 +12,7 @@
 #include "fwd/local.h"
 #include "fwd/neigh.h"
 #include "fwd/route.h"
+#include "ipsec/natt.h"
 #include "ipsec/spd.h"
 #include "net/parse.h"
 
@@ -31,9 +33,12 @@ struct snapshot {
 	struct spd *spd_out;
 	struct spd *spd_in;
 	bool has_bundles; /* some SA is not plain ESP, or in company (sa_is_single_esp) */
+	struct alternatives *alternatives_out; /* of the policies; NULL where none has any */
+	struct alternatives *alternatives_in;
 	struct route_table *routes;
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
+	struct natt_ports natt_ports;     /* UDP ports where ESP arrives */
 	uint8_t n_ports;
 	struct snapshot_port ports[PKT_PORTS_MAX];
 	struct neigh_port neigh_ports[PKT_PORTS_MAX];

@@ -7,6 +7,7 @@
 #include <rte_branch_prediction.h>
 #include <rte_esp.h>
 #include <rte_ip.h>
+#include <rte_udp.h>
 
 #include "ipsec/outer.h"
 #include "net/icmp.h"
@@ -80,10 +81,13 @@ void esp_out_mtu(
 	burst->n = kept;
 }
 
-/* Room at both ends of the buffer, so that nothing can fail once the packet is being changed. */
-static inline bool has_room_one(struct rte_mbuf *m, struct shape shape)
+/* Room at both ends of the buffer, so that nothing can fail once the packet is being changed; natt_out's too.
+ */
+static inline bool has_room_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape)
 {
-	return shape.front + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
+	unsigned udp = sa->in_udp ? sizeof(struct rte_udp_hdr) : 0;
+
+	return shape.front + udp + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
 	       RTE_MAX(shape.back, (uint16_t)PADDING_BYTES) <= rte_pktmbuf_tailroom(m);
 }
 
@@ -111,7 +115,7 @@ static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint32
 static inline void pkt_describe_outer_one(
 	struct pkt *p, const struct sa *sa, struct shape shape, uint64_t seq)
 {
-	p->flags = PKT_LOCAL;
+	p->flags = PKT_LOCAL | (sa->in_udp ? PKT_ENCAP : 0);
 	p->family = sa->family;
 	p->protocol = IPPROTO_ESP;
 	p->l4 = sa_is_transport(sa) ? p->l4 : sa->outer_bytes;
@@ -176,7 +180,7 @@ static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct
 		struct rte_mbuf *m = pkts[i];
 		struct shape shape = shape_one(sa, pkt_of(m));
 
-		if (has_room_one(m, shape)) {
+		if (has_room_one(m, sa, shape)) {
 			encapsulate_one(m, sa, shape, first + i);
 			pkts[kept++] = m;
 		} else {
@@ -219,7 +223,7 @@ void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
 	STAGE(esp_out_finish, burst, tally->drops);
 	struct sa *sa = burst->n > 0 ? pkt_of(burst->pkts[0])->sa : NULL;
 	uint64_t packets = 0, bytes = 0;
-	uint16_t kept = 0;
+	uint16_t kept = 0, seen = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
@@ -236,9 +240,11 @@ void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
 		}
 		packets++;
 		bytes += p->inner_len;
+		seen |= p->flags;
 		burst->pkts[kept++] = m;
 	}
 	if (sa)
 		sent_count(sa, packets, bytes, tally);
+	burst->seen = seen;
 	burst->n = kept;
 }

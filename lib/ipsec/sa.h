@@ -35,10 +35,12 @@
 #define SA_OUTER_TTL      64 /* of the tunnel's header, RFC 4301 section 5.1.2.1 */
 #define SA_NAME_MAX       64
 
+struct natt;
+
 /* The drop reasons that are counted for each SA too. */
 /* clang-format off */
 #define SA_DROP_REASONS(X) \
-	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
+	X(in_hdr) X(in_endpoint) X(in_encap) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
 	X(in_buf) X(in_ecn) X(in_bundle) X(in_nesting) \
 	X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
@@ -63,10 +65,11 @@ struct sa {
 	uint64_t iv_mask; /* random; IVs are made from sequence number XOR this, so a restart repeats none */
 	rte_be32_t spi;
 	rte_be32_t salt; /* of AEAD nonces, RFC 4106 section 4 */
-	bool inbound;
-	bool esn;
-	bool aead;
-	uint8_t cipher; /* enum cipher_alg */
+	bool inbound : 1;
+	bool esn : 1;
+	bool aead : 1;
+	bool in_udp : 1; /* `natt` is there, and packets go in UDP */
+	uint8_t cipher;  /* enum cipher_alg */
 	uint8_t iv_bytes;
 	uint8_t icv_bytes;
 	uint8_t align_bytes;
@@ -101,7 +104,8 @@ struct sa {
 	 * packet must have come out of. Set by control before the SA is used.
 	 */
 	struct sa *around;
-	bool has_inside; /* the reverse: another SA of its bundle is inside */
+	bool has_inside;   /* the reverse: another SA of its bundle is inside */
+	struct natt *natt; /* NULL: not in UDP */
 	/* Cold. */
 	const struct alg *alg;
 	unsigned n_workers;
@@ -151,8 +155,8 @@ enum drop_reason sa_drop_reason(enum sa_drop slot);
 
 /*
  * The largest packet that goes into the SA such that what leaves its bundle is at most link_mtu_bytes long
- * (RFC 4301 section 8.2.1: of ESP, tunnel header, ESP header and IV, padding to align_bytes, trailer, ICV); 0
- * if none fits. IPComp counts as if nothing could be compressed.
+ * (RFC 4301 section 8.2.1: of ESP, tunnel header, UDP, ESP header and IV, padding to align_bytes, trailer,
+ * ICV); 0 if none fits. IPComp counts as if nothing could be compressed.
  */
 uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes);
 

@@ -50,8 +50,8 @@ struct sa *sad_find(
 /*
  * For each packet of ESP, AH or IPComp find the SA and put it into struct pkt. tally->worker is the calling
  * thread's, as it alone uses what that worker remembers of earlier look-ups. Drops: in_hdr where its header
- * is cut short, in_no_sa, in_endpoint where the outer source is not the SA's, frag_bad (section 3.4.1 of RFC
- * 4303).
+ * is cut short, in_no_sa, in_endpoint where the outer source is not the SA's, in_encap
+ * (ipsec/natt.h), frag_bad (section 3.4.1 of RFC 4303).
  */
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally);
 

@@ -494,7 +494,8 @@ static bool is_uncompressed_one(const struct pkt *p)
 	return p->policy_sa && p->policy_sa->protocol == SA_IPCOMP && p->policy_sa->around == p->sa;
 }
 
-void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
+void spd_in_selector(
+	struct burst *burst, const struct alternatives *alternatives, const struct sa_tally *tally)
 {
 	STAGE(spd_in_selector, burst, tally->drops);
 	uint16_t kept = 0;
@@ -503,7 +504,8 @@ void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (p->action == POLICY_PROTECT && (p->policy_sa == p->sa || is_uncompressed_one(p)))
+		if (p->action == POLICY_PROTECT && (p->policy_sa == p->sa || is_uncompressed_one(p) ||
+							   alternatives_have(alternatives, p->policy, p->sa)))
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_selector);

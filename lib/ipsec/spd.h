@@ -14,6 +14,7 @@
 #define CULVERT_IPSEC_SPD_H
 
 #include "base/err.h"
+#include "ipsec/alternatives.h"
 #include "ipsec/sa.h"
 #include "model/policy.h"
 #include "net/burst.h"
@@ -88,10 +89,11 @@ void spd_in_host(struct burst *burst, struct drops *drops);
 
 /*
  * Inbound, for packets out of the SA in struct pkt: keep those that this SA may carry, which are those whose
- * first matching policy is PROTECT by this very SA (RFC 4301 section 5.2 step 4; the search in order makes
- * the overlapping selectors of other policies count as the decorrelated SPD of section 4.4.1 would). Drops:
- * in_selector, counted for the SA too.
+ * first matching policy is PROTECT by this very SA or has it among its alternatives (RFC 4301 section 5.2
+ * step 4; the search in order makes the overlapping selectors of other policies count as the decorrelated SPD
+ * of section 4.4.1 would). Drops: in_selector, counted for the SA too.
  */
-void spd_in_selector(struct burst *burst, const struct sa_tally *tally);
+void spd_in_selector(
+	struct burst *burst, const struct alternatives *alternatives, const struct sa_tally *tally);
 
 #endif

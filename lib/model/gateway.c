@@ -35,7 +35,11 @@ static void sas_fini(struct gateway *gateway)
 {
 	for (size_t i = 0; i < gateway->n_sas; i++) {
 		secret_wipe(&gateway->sas[i].key);
+		free(gateway->sas[i].for_dscp);
+		free(gateway->sas[i].for_worker);
+		free(gateway->sas[i].after);
 		free(gateway->sas[i].name);
+		free(gateway->sas[i].follows);
 	}
 	free(gateway->sas);
 }
@@ -45,6 +49,7 @@ static void policies_fini(struct gateway *gateway)
 	for (size_t i = 0; i < gateway->n_policies; i++) {
 		selector_fini(&gateway->policies[i].selector);
 		free_names(gateway->policies[i].sas, gateway->policies[i].n_sas);
+		free_names(gateway->policies[i].alternatives, gateway->policies[i].n_alternatives);
 		free(gateway->policies[i].name);
 	}
 	free(gateway->policies);

@@ -31,6 +31,14 @@ struct policy {
 	struct selector selector;
 	char **sas; /* names, a bundle, innermost first; none unless the action is POLICY_PROTECT */
 	size_t n_sas;
+	/*
+	 * Names of further SAs for the same packets. Inbound, they may come out of any of these. Outbound,
+	 * the first that is for a packet protects it, and `sas` where none is (model/check_alternatives.h).
+	 */
+	char **alternatives;
+	size_t n_alternatives;
 };
+
+#define POLICY_ALTERNATIVES_MAX 1024
 
 #endif

@@ -28,6 +28,9 @@
 	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one, or its buffer has no room for AH's work; raise the port's buffer size or lower the peer's MTU") \
 	X(in_no_sa, "InNoStates", "no inbound SA has this SPI and destination; the peers' keys or SPIs differ, or the SA is gone") \
 	X(in_endpoint, "InStateMismatch", "ESP of a known SPI comes from an address that is not the SA's `source`; correct `source`, or there is a NAT between") \
+	X(in_encap, "InStateMismatch", "ESP of a known SPI comes in UDP and its SA is not in UDP (`encap`), or without UDP and its SA forbids that (`bare_esp`)") \
+	X(in_udp, "-", "UDP to a port of ESP in UDP (4500, say) whose length is wrong, or too short for ESP, IKE and a keepalive; a broken sender, or an attack") \
+	X(in_keepalive, "-", "a keepalive of a peer behind a NAT (RFC 3948 section 2.3), meant to be dropped") \
 	X(frag_bad, "-", "a fragment that fits no packet: its length, the end of the packet or its congestion marks can't be, or the packet would be longer than 65535 bytes; an attack, or a broken sender") \
 	X(frag_overlap, "-", "a fragment overlaps another of its packet, all of which are dropped (RFC 5722); an attack") \
 	X(frag_duplicate, "-", "a fragment came twice; the network doubles packets") \

@@ -55,6 +55,38 @@ START_TEST(a_fault_of_an_sa_is_found_at_its_place_and_no_key_is_shown)
 }
 END_TEST
 
+START_TEST(a_fault_of_alternatives_is_found_at_its_place)
+{
+	assert_findings(&alternatives_cases[_i]);
+}
+END_TEST
+
+/* SPD-11, PCP-1, REK-2: all that alternatives may be is no fault, nor is a narrow one before a wide one. */
+START_TEST(alternatives_of_each_kind_are_good_together)
+{
+	const char text[] = PORTS "sas:\n" UP("up", "0x1001", KEY_A, "")
+		UP("x", "0x1002", KEY_B, "for_dscp: [ef, 10], for_worker: 0,")
+			UP("y", "0x1003", KEY_C, "for_dscp: ef,")
+				UP("z", "0x1004", "0x4444444444444444444444444444444444444444", "after: dn,")
+					DN("dn", "0x2001", "0x5555555555555555555555555555555555555555", "")
+						ALTERNATIVES("x, y, z");
+	struct gateway gateway;
+	char *printed = load_text(text, &gateway);
+	const struct sa_conf *sas = gateway.sas;
+
+	ck_assert_str_eq(printed, "");
+	ck_assert_uint_eq(sa_conf_dscps(&sas[0]), UINT64_MAX);
+	ck_assert_uint_eq(sa_conf_workers(&sas[0]), UINT64_MAX);
+	ck_assert_uint_eq(sa_conf_dscps(&sas[1]), UINT64_C(1) << 46 | UINT64_C(1) << 10);
+	ck_assert_uint_eq(sa_conf_workers(&sas[1]), 1);
+	ck_assert_str_eq(sas[3].after, "dn");
+	ck_assert_uint_eq(gateway.policies[0].n_alternatives, 3);
+	ck_assert_str_eq(gateway.policies[0].alternatives[2], "z");
+	free(printed);
+	gateway_fini(&gateway);
+}
+END_TEST
+
 START_TEST(a_fault_of_a_policy_is_found_at_its_place)
 {
 	assert_findings(&policies_cases[_i]);
@@ -310,6 +342,9 @@ int main(void)
 		tcase, a_fault_of_a_neighbour_is_found_at_its_place, 0, N_CASES(neighbours_cases));
 	tcase_add_loop_test(
 		tcase, a_fault_of_an_sa_is_found_at_its_place_and_no_key_is_shown, 0, N_CASES(sas_cases));
+	tcase_add_loop_test(
+		tcase, a_fault_of_alternatives_is_found_at_its_place, 0, N_CASES(alternatives_cases));
+	tcase_add_test(tcase, alternatives_of_each_kind_are_good_together);
 	tcase_add_loop_test(tcase, a_fault_of_a_policy_is_found_at_its_place, 0, N_CASES(policies_cases));
 	tcase_add_test(tcase, all_faults_of_a_file_are_found_at_once_in_its_order);
 	tcase_add_test(tcase, a_faulty_value_raises_no_finding_elsewhere);

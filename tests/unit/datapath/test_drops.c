@@ -2,7 +2,6 @@
  * Every drop reason is provoked here, by a packet (or what it takes) that goes the whole way: the table at
  * the end is made of the list of reasons itself, so that a reason without its test does not compile.
  */
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,6 +158,41 @@ static void provoke_in_endpoint(void)
 	IP_HEADER(m)->src_addr ^= RTE_BE32(8);
 	IP_HEADER(m)->hdr_checksum = 0;
 	IP_HEADER(m)->hdr_checksum = rte_ipv4_cksum(IP_HEADER(m));
+	from_wan_frame(m);
+}
+
+static struct packet_spec to_4500(uint16_t payload_bytes)
+{
+	return (struct packet_spec){.source = "198.51.100.1",
+		.destination = "192.0.2.1",
+		.source_port = 4500,
+		.destination_port = 4500,
+		.payload_bytes = payload_bytes};
+}
+
+/* Of an SA that is not in UDP; its payload is as ESP's would be. */
+static void provoke_in_encap(void)
+{
+	struct packet_spec spec = to_4500(64);
+	struct rte_mbuf *m = gateway_env_frame_of(&env, "wan", &spec);
+	const rte_be32_t spi = RTE_BE32(0x2001);
+
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, sizeof(struct rte_ether_hdr) + 20 + 8), &spi,
+		sizeof(spi));
+	from_wan_frame(m);
+}
+
+static void provoke_in_udp(void)
+{
+	from_wan(to_4500(3));
+}
+
+static void provoke_in_keepalive(void)
+{
+	struct packet_spec spec = to_4500(1);
+	struct rte_mbuf *m = gateway_env_frame_of(&env, "wan", &spec);
+
+	*rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len - 1) = 0xff;
 	from_wan_frame(m);
 }
 
@@ -361,16 +395,14 @@ static void provoke_crypto_full(void)
 }
 
 /* A session that the driver does not take for its own. */
-/* A session that names no operation that the driver has. */
+/* The device finds no session. */
 static void provoke_crypto_failed(void)
 {
-	static alignas(RTE_CACHE_LINE_SIZE) uint8_t nonsense[1 << 14];
-	struct sa *sa = sa_named("out");
+	struct sa *sa = sa_named("out-cbc");
 	struct crypto_session session = sa->session;
 
-	memset(nonsense, UINT8_MAX, sizeof(nonsense));
-	sa->session.handle = nonsense;
-	from_lan((struct packet_spec){0});
+	sa->session.handle = NULL;
+	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.3.1"});
 	sa->session = session;
 }
 

@@ -796,7 +796,7 @@ START_TEST(a_packet_out_of_the_policys_own_sa_is_kept)
 	for (uint16_t i = 0; i < burst.n; i++)
 		pkt_of(burst.pkts[i])->sa = &sas[0];
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &tally);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], protected);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 3);
@@ -814,12 +814,35 @@ START_TEST(a_packet_out_of_another_sa_is_dropped)
 	for (uint16_t i = 0; i < burst.n; i++)
 		pkt_of(burst.pkts[i])->sa = &sas[1];
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &tally);
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 4);
 	ck_assert_uint_eq(counters[1].drops[SA_DROP_in_selector], 4);
 	ck_assert_uint_eq(counters[0].drops[SA_DROP_in_selector], 0);
 	ck_assert_uint_eq(drops.total, 4);
+}
+END_TEST
+
+/* SPD-5, SPD-11: an alternative of the packet's own policy is as good as its SA, and that of another is not.
+ */
+START_TEST(a_packet_out_of_an_alternative_of_its_policy_is_kept)
+{
+	for (uint32_t policy = 0; policy < 4; policy++) {
+		struct burst burst = stage_start();
+		struct alternatives *alternatives = NULL;
+		struct err err;
+
+		ck_assert_int_eq(alternatives_create(4, 1, SOCKET_ID_ANY, &alternatives, &err), 0);
+		alternatives_add(alternatives, policy, &(struct alternative){.sa = &sas[1]});
+		for (uint16_t i = 0; i < burst.n; i++)
+			pkt_of(burst.pkts[i])->sa = &sas[1];
+		entries_find(&burst);
+		uint32_t protects = pkt_of(burst.pkts[PACKET_PROTECT])->policy;
+		spd_in_selector(&burst, alternatives, &tally);
+		ck_assert_uint_eq(burst.n, policy == protects);
+		burst_free(&burst);
+		alternatives_destroy(alternatives);
+	}
 }
 END_TEST
 
@@ -838,7 +861,7 @@ START_TEST(a_policy_for_part_of_anothers_packets_has_its_own_sa)
 		pkt_of(burst.pkts[i])->sa = &sas[0];
 	}
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &tally);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_uint_eq(pkt_of(burst.pkts[0])->policy, 1);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 1);
@@ -874,7 +897,7 @@ START_TEST(an_empty_spd_lets_nothing_through)
 	burst = burst_of_both_families();
 	pkt_of(burst.pkts[0])->sa = pkt_of(burst.pkts[1])->sa = &sas[0];
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &tally);
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 2);
 }
@@ -889,7 +912,7 @@ START_TEST(an_empty_burst_stays_empty)
 	spd_out(&burst, &protect, &drops);
 	spd_in_clear(&burst, &drops);
 	spd_in_host(&burst, &drops);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &tally);
 	ck_assert_uint_eq(burst.n + protect.n, 0);
 	ck_assert_uint_eq(drops.total, 0);
 }
@@ -922,6 +945,7 @@ int main(void)
 	tcase_add_test(cases, a_packet_to_the_gateway_is_kept_where_no_policy_matches);
 	tcase_add_test(cases, a_packet_out_of_the_policys_own_sa_is_kept);
 	tcase_add_test(cases, a_packet_out_of_another_sa_is_dropped);
+	tcase_add_test(cases, a_packet_out_of_an_alternative_of_its_policy_is_kept);
 	tcase_add_test(cases, a_policy_for_part_of_anothers_packets_has_its_own_sa);
 	tcase_add_test(cases, an_empty_spd_lets_nothing_through);
 	tcase_add_test(cases, an_empty_burst_stays_empty);
