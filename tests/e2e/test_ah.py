@@ -365,6 +365,19 @@ class Bundles(unittest.TestCase):
         self.assertEqual([(p[ICMP].type, p[ICMP].nexthopmtu) for p in run.lan], [(3, mtu)])
 
 
+class InUdp(unittest.TestCase):
+    def test_ah_does_not_go_in_udp(self):
+        # AH-6: what a NAT changes is under the ICV.
+        site = Site()
+        tunnel(site)
+        site.conf["sas"]["ah-out"]["encap"] = "udp"
+
+        daemon = site.start()
+
+        self.assertEqual(daemon.wait(), 1)
+        self.assertIn("sas.ah-out.encap: needs ESP", daemon.stderr())
+
+
 class TwoOfAh(unittest.TestCase):
     def test_a_tunnel_of_ah_goes_in_ah(self):
         # SPD-14: the outer AH is in front of the inner one, in both families.
