@@ -33,6 +33,7 @@ struct snapshot {
 	struct route_table *routes;
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
+	uint32_t icmp_accept;             /* bits by enum icmp_kind: errors that need no authentication */
 	uint8_t n_ports;
 	struct snapshot_port ports[PKT_PORTS_MAX];
 	struct neigh_port neigh_ports[PKT_PORTS_MAX];

@@ -10,6 +10,7 @@
 #include <rte_malloc.h>
 
 #include "ipsec/spd_pairs.h"
+#include "net/quote.h"
 #include "net/stage.h"
 
 /*
@@ -309,6 +310,7 @@ static struct spd *spd_allocate(const struct spd_source *source)
 			.sa = source->rules[i].sa,
 			.index = (uint32_t)i,
 			.action = (uint8_t)source->rules[i].action,
+			.icmp_errors = source->rules[i].icmp_errors,
 		};
 		spd->reads_ports |= selector_reads_ports(source->rules[i].selector);
 	}
@@ -426,9 +428,14 @@ void spd_find(
 	}
 }
 
-void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
+bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index)
 {
-	STAGE(spd_out, burst, drops, protect);
+	return spd->entries[index].icmp_errors;
+}
+
+void spd_out(struct burst *burst, struct burst *protect, struct burst *errors, struct drops *drops)
+{
+	STAGE(spd_out, burst, drops, protect, errors);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -444,7 +451,10 @@ void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
 			burst->pkts[kept++] = m;
 			break;
 		case SPD_NO_POLICY:
-			drop_one(drops, m, DROP_out_no_policy);
+			if (icmp_kind_one(m) != ICMP_KIND_NONE)
+				burst_add_one(errors, m);
+			else
+				drop_one(drops, m, DROP_out_no_policy);
 			break;
 		default:
 			drop_one(drops, m, DROP_out_policy_block);
@@ -485,9 +495,9 @@ void spd_in_host(struct burst *burst, struct drops *drops)
 	spd_in(burst, true, drops);
 }
 
-void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
+void spd_in_selector(struct burst *burst, struct burst *errors, const struct sa_tally *tally)
 {
-	STAGE(spd_in_selector, burst, tally->drops);
+	STAGE(spd_in_selector, burst, tally->drops, errors);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -496,6 +506,8 @@ void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 
 		if (p->action == POLICY_PROTECT && p->policy_sa == p->sa)
 			burst->pkts[kept++] = m;
+		else if (p->action != POLICY_DISCARD && icmp_kind_one(m) != ICMP_KIND_NONE)
+			burst_add_one(errors, m);
 		else
 			sa_drop_one(tally, m, in_selector);
 	}

@@ -9,6 +9,7 @@
 
 #include "model/selector.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum policy_direction {
@@ -27,7 +28,9 @@ struct policy {
 	enum policy_direction direction;
 	enum policy_action action;
 	struct selector selector;
-	char **sas; /* names, innermost first; none unless the action is POLICY_PROTECT */
+	bool icmp_errors; /* POLICY_PROTECT: takes ICMP errors about its packets, whoever sent them
+			     (RFC 4301 section 6.2) */
+	char **sas;       /* names, innermost first; none unless the action is POLICY_PROTECT */
 	size_t n_sas;
 };
 
