@@ -15,6 +15,7 @@
 #define MEMORY_SIZE_MAX_MB (16u << 20)
 #define MEMORY_PACKETS_MIN 512
 #define MEMORY_PACKETS_MAX (4u << 20)
+#define ICMP_KINDS_MAX     4
 #define PROTOCOL_UDPLITE   136
 #define PROTOCOL_SCTP      132
 #define PROTOCOL_DCCP      33
@@ -58,6 +59,10 @@ static const struct schema_choice protocols[] = {{"any", SELECTOR_PROTOCOL_ANY},
 	{"sctp", PROTOCOL_SCTP}, {"dccp", PROTOCOL_DCCP}, {"udplite", PROTOCOL_UDPLITE}, {"esp", 50},
 	{"ah", 51}, {"gre", 47}, {"igmp", 2}, {"ospf", 89}, {"pim", 103}, {"vrrp", 112}, {"l2tp", 115},
 	{NULL, 0}};
+
+static const struct schema_choice icmp_kinds[] = {{"unreachable", ICMP_KIND_UNREACHABLE},
+	{"too_big", ICMP_KIND_TOO_BIG}, {"time_exceeded", ICMP_KIND_TIME_EXCEEDED},
+	{"parameter_problem", ICMP_KIND_PARAMETER_PROBLEM}, {NULL, 0}};
 
 /* clang-format off */
 static const struct schema_key control_keys[] = {
@@ -178,6 +183,21 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The inbound SA from the same peer. That one then takes packets from any address and port, and this one sends to where its newest authentic packet in UDP came from."},
 };
 
+static const struct schema_key icmp_keys[] = {
+	{"accept", .type = &read_choice, .shape = SHAPE_LIST, ITEMS(struct icmp_conf, accept, n_accept),
+		.choices = icmp_kinds, .items_max = ICMP_KINDS_MAX, .fallback = "too_big",
+		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
+	{"path_mtu_min_ipv4", .type = &read_number, FIELD(struct icmp_conf, path_mtu_min_ipv4), .min = PATH_MTU_IPV4_MIN,
+		.max = PORT_MTU_MAX, .unit = "bytes", .fallback = "576",
+		.doc = "The path MTU of an SA between IPv4 addresses is made no less than this, whatever an ICMP error says."},
+	{"path_mtu_min_ipv6", .type = &read_number, FIELD(struct icmp_conf, path_mtu_min_ipv6), .min = PATH_MTU_IPV6_MIN,
+		.max = PORT_MTU_MAX, .unit = "bytes", .fallback = "1280",
+		.doc = "The same for an SA between IPv6 addresses."},
+	{"path_mtu_age_s", .type = &read_number, FIELD(struct icmp_conf, path_mtu_age_s), .min = PATH_MTU_AGE_MIN_S,
+		.max = PATH_MTU_AGE_MAX_S, .unit = "seconds", .fallback = "600",
+		.doc = "After so long without another such error, a path MTU is forgotten (RFC 1191 section 6.3)."},
+};
+
 static const struct schema_key policy_keys[] = {
 	{"name", .type = &read_name, FIELD(struct policy, name), .max = NAME_MAX_LENGTH, .required = true,
 		.doc = "Its name, of one policy only."},
@@ -207,6 +227,8 @@ static const struct schema_key policy_keys[] = {
 		ITEMS(struct policy, alternatives, n_alternatives), .max = NAME_MAX_LENGTH, .items_min = 1,
 		.items_max = POLICY_ALTERNATIVES_MAX, .absent = "none",
 		.doc = "Further SAs of the same direction. Inbound, packets may come out of any of them. Outbound, the first that is for a packet, by its `for_dscp`, `for_worker` and `after`, protects it, and `sas` where none is."},
+	{"icmp_errors", .type = &read_bool, FIELD(struct policy, icmp_errors), .fallback = "true",
+		.doc = "Take an ICMP error that is itself within no policy, such as a far router's, if the packet that it quotes, turned round, is within this one; of use only with `action: protect`. RFC 4301 section 6.2 demands it: without it, path MTU discovery and traceroute fail between hosts whose routers have other addresses. The error must be for the host that sent what it quotes, so that nobody is reached whom the policy does not allow."},
 };
 /* clang-format on */
 
@@ -510,6 +532,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.finish = sa_finish,
 	.name_offset = offsetof(struct sa_conf, name),
 	.name_max = NAME_MAX_LENGTH};
+static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
@@ -534,6 +557,8 @@ static const struct schema_key gateway_keys[] = {
 	{"policies", .shape = SHAPE_OBJECT_LIST, .object = &policy_schema, ITEMS(struct gateway, policies, n_policies),
 		.absent = "none",
 		.doc = "What happens to packets. They are searched in this order, the first match wins, and a packet that matches none is discarded."},
+	{"icmp", .shape = SHAPE_OBJECT, .object = &icmp_schema, FIELD(struct gateway, icmp),
+		.doc = "What is made of ICMP errors that nobody has authenticated."},
 };
 /* clang-format on */
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "control/alternatives.h"
 #include "control/neigh_wire.h"
+#include "ipsec/path_mtu.h"
 #include "ipsec/sad.h"
 #include "model/bundle.h"
 #include "model/name_index.h"
@@ -51,6 +52,12 @@ static void sas_log_devices(const struct control *control)
 	}
 }
 
+/* The table that the SA is found in by its peer's packets, or by errors about its own. */
+static struct sad *sad_of(const struct control *control, const struct sa *sa)
+{
+	return sa->inbound ? control->sad : control->sad_out;
+}
+
 static int sas_create(struct control *control, struct err *err)
 {
 	const struct gateway *gateway = control->gateway;
@@ -63,8 +70,7 @@ static int sas_create(struct control *control, struct err *err)
 		if (ret != 0)
 			return ret;
 		control->n_sas++;
-		if (control->sas[i]->inbound)
-			ret = sad_add(control->sad, control->sas[i], err);
+		ret = sad_add(sad_of(control, control->sas[i]), control->sas[i], err);
 		if (ret != 0)
 			return ret;
 	}
@@ -98,8 +104,7 @@ static bool has_bundles(const struct control *control)
 static void sas_destroy(struct control *control)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
-		if (control->sas[i]->inbound)
-			sad_remove(control->sad, control->sas[i]);
+		sad_remove(sad_of(control, control->sas[i]), control->sas[i]);
 		sa_destroy(control->sas[i]);
 	}
 	free(control->sas);
@@ -130,6 +135,7 @@ static int spd_build(const struct control *control, const struct name_index *nam
 				.selector = &policy->selector,
 				.action = policy->action,
 				.sa = sa_of_policy(control, names, policy),
+				.icmp_errors = policy->icmp_errors,
 			};
 	}
 	ret = spd_create(
@@ -249,7 +255,7 @@ static int port_build(
 }
 
 /* Each outbound SA's MTU comes from the link to its peer. */
-static void inner_mtus_set(const struct control *control, const struct snapshot *snapshot)
+static void path_mtus_set(const struct control *control, const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
 		struct sa *sa = control->sas[i];
@@ -257,8 +263,7 @@ static void inner_mtus_set(const struct control *control, const struct snapshot 
 			sa->inbound ? NULL : route_find(snapshot->routes, &sa_outermost(sa)->destination);
 
 		if (hop)
-			atomic_store_explicit(
-				&sa->inner_mtu, sa_inner_mtu(sa, hop->mtu_bytes), memory_order_relaxed);
+			path_mtu_set_link(sa, hop->mtu_bytes);
 		else if (!sa->inbound)
 			log_warning("sa=%s has no route to its destination", sa->name);
 	}
@@ -278,6 +283,8 @@ static int snapshot_build(const struct control *control, struct snapshot *snapsh
 	const struct gateway *gateway = control->gateway;
 	int ret = 0;
 
+	for (size_t i = 0; i < gateway->icmp.n_accept; i++)
+		snapshot->icmp_accept |= 1u << gateway->icmp.accept[i];
 	for (size_t i = 0; ret == 0 && i < gateway->n_ports; i++)
 		ret = port_build(&gateway->ports[i], &control->ports.ports[i], snapshot, err);
 	if (ret == 0)
@@ -309,7 +316,7 @@ int apply_create(struct control *control, struct err *err)
 		sas_destroy(control);
 		return ret;
 	}
-	inner_mtus_set(control, snapshot);
+	path_mtus_set(control, snapshot);
 	publish(control, snapshot);
 	return 0;
 }

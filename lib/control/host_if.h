@@ -1,6 +1,6 @@
 /*
  * The control thread's side of the queues to the workers: ARP and neighbour discovery, and packets that wait
- * for them. Main thread only.
+ * for them, and ICMP errors (control/path_mtus.h). Main thread only.
  */
 #ifndef CULVERT_CONTROL_HOST_IF_H
 #define CULVERT_CONTROL_HOST_IF_H
@@ -20,7 +20,7 @@ void host_if_destroy(struct control *control);
  */
 void host_if_send(struct control *control, struct rte_mbuf *m);
 
-/* Take what the workers handed over, and let time pass for the neighbours. */
+/* Take what the workers handed over, and let time pass for the neighbours and for path MTUs. */
 void host_if_poll(struct control *control, uint64_t now_ns);
 
 #endif

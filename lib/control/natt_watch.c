@@ -9,6 +9,7 @@
 #include "control/host_if.h"
 #include "datapath/snapshot.h"
 #include "ipsec/natt.h"
+#include "ipsec/path_mtu.h"
 
 struct natt_watched {
 	struct sa *sa;
@@ -80,7 +81,7 @@ static void mtu_follow(struct sa *sa, const struct control *control, const struc
 	const struct next_hop *hop = route_find(control->snapshot->routes, address);
 
 	if (hop)
-		atomic_store_explicit(&sa->inner_mtu, sa_inner_mtu(sa, hop->mtu_bytes), memory_order_relaxed);
+		path_mtu_set_link(sa, hop->mtu_bytes);
 	else
 		log_warning("sa=%s has no route to where its peer moved", sa->name);
 }

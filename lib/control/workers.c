@@ -41,6 +41,7 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 	w->idle_sleep_us = control->gateway->workers.idle_sleep_us;
 	w->qsbr = control->qsbr;
 	w->sad = control->sad;
+	w->sad_out = control->sad_out;
 	w->neighbours = control->neighbours;
 	w->host.to_control = control->to_control;
 	snprintf(name, sizeof(name), "from_control%u", index);

@@ -17,12 +17,14 @@
  *   forward:  TTL -> deliver        deliver:  MTU -> neighbour -> tx        transmit:  route -> deliver
  *
  * Fragments are made whole behind parse and behind strip, if they are for the gateway itself or if policies
- * look at ports; what is too long is cut behind MTU.
- * SPD-in and SPD-out are flows_find and a stage that does what it found: the policy and the next hop of a
- * flow are looked up in full once, and remembered.
+ * look at ports; what is too long is cut behind MTU. ICMP errors that no policy knows are judged by the
+ * packets that they quote; those to the gateway itself, about its tunnels, go to control. SPD-in and SPD-out
+ * are flows_find and a stage that does what it found: the policy and the next hop of a flow are looked up in
+ * full once, and remembered.
  */
 #include "datapath/pipeline.h"
 
+#include "datapath/icmp_errors.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "ipsec/ah.h"
@@ -167,6 +169,18 @@ static void deliver(struct worker *w, struct burst *b)
 		link_send(w, b);
 }
 
+/* Of a burst of tunnels' packets, those that are too long for their path: in fragments that are not. */
+static void deliver_cut(struct worker *w, struct burst *b)
+{
+	BURST(oversize);
+	BURST(fragments);
+	struct frag_cut cut = {.from = &oversize};
+
+	esp_out_path(b, &oversize, &w->drops);
+	while (frag_fill(&w->frag, &cut, &fragments, &w->drops))
+		deliver(w, &fragments);
+}
+
 /* Packets that the gateway made, and those that have waited for a neighbour. */
 static void transmit(struct worker *w, struct burst *b)
 {
@@ -205,6 +219,8 @@ static void applied(struct worker *w, struct burst *b)
 		bundle_next(b, &more, &w->drops);
 	if (b->seen & PKT_ENCAP)
 		enter_udp(w, b);
+	if (b->seen & PKT_OUTER_CUT)
+		deliver_cut(w, b);
 	deliver(w, b);
 	encrypt(w, &more);
 }
@@ -256,11 +272,14 @@ static void choose(struct worker *w, struct burst *b)
 static void outbound(struct worker *w, struct burst *b)
 {
 	BURST(protected);
+	BURST(errors);
 
 	if (b->n == 0)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
-	spd_out(b, &protected, &w->drops);
+	spd_out(b, &protected, &errors, &w->drops);
+	if (errors.n > 0)
+		icmp_errors_out(w, &errors, &protected);
 	choose(w, &protected);
 	forward(w, b);
 	protect(w, &protected);
@@ -314,6 +333,7 @@ static void decapsulated(struct worker *w, struct burst *b)
 	BURST(inside);
 	BURST(host);
 	BURST(leaving);
+	BURST(errors);
 
 	if (w->snapshot->has_bundles) {
 		bundle_inside(b, &inside, &w->drops);
@@ -321,7 +341,9 @@ static void decapsulated(struct worker *w, struct burst *b)
 	}
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
-	spd_in_selector(b, w->snapshot->alternatives_in, &w->tally);
+	spd_in_selector(b, w->snapshot->alternatives_in, &errors, &w->tally);
+	if (errors.n > 0)
+		icmp_errors_in(w, &errors, b);
 	split_inner(w, b, &host, &leaving);
 	inner_to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */
@@ -379,6 +401,7 @@ static void from_unprotected(struct worker *w, struct burst *b)
 		natt_in(&host, &w->snapshot->natt_ports, &ipsec, &w->drops);
 	flows_find(w->flows, &host, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_host(&host, &w->drops);
+	icmp_errors_to_control(w, &host);
 	to_host(w, &host);
 
 	inbound(w, &ipsec);

@@ -39,6 +39,7 @@ struct snapshot {
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
 	struct natt_ports natt_ports;     /* UDP ports where ESP arrives */
+	uint32_t icmp_accept;             /* bits by enum icmp_kind: errors that need no authentication */
 	uint8_t n_ports;
 	struct snapshot_port ports[PKT_PORTS_MAX];
 	struct neigh_port neigh_ports[PKT_PORTS_MAX];

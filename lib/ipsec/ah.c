@@ -104,7 +104,7 @@ static bool has_room_out_one(struct rte_mbuf *m, uint16_t front)
 /* AH is the next layer from here on. */
 static void pkt_describe_one(struct pkt *p, const struct sa *sa, uint16_t front, uint64_t seq)
 {
-	p->flags = PKT_LOCAL;
+	p->flags = PKT_LOCAL | (p->flags & (PKT_OUTER_CUT | PKT_LARGE));
 	p->family = sa->family;
 	p->protocol = IPPROTO_AH;
 	p->l4 = sa_is_transport(sa) ? p->l4 : sa->outer_bytes;

@@ -12,6 +12,7 @@
 
 #include "base/counter.h"
 #include "ipsec/natt.h"
+#include "ipsec/path_mtu.h"
 
 /* Until control knows the link to the peer. */
 #define LINK_MTU_USUAL 1500
@@ -114,7 +115,7 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa, conf->mode);
 	outer_rules_init(sa, conf);
-	atomic_init(&sa->inner_mtu, sa_inner_mtu(sa, LINK_MTU_USUAL));
+	path_mtu_set_link(sa, LINK_MTU_USUAL);
 }
 
 /* The parts that have memory of their own. Those that were made are sa_destroy's, also on failure. */

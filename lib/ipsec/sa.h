@@ -59,6 +59,16 @@ struct sa_counters {
 	uint64_t drops[SA_DROP_COUNT];
 } __rte_cache_aligned;
 
+/* How much the path of an outbound SA's packets takes; see ipsec/path_mtu.h. Control writes. */
+struct sa_path {
+	_Atomic uint16_t
+		mtu_bytes; /* of the tunnel's packets. Workers read it where one is too long for it */
+	uint16_t link_mtu_bytes;
+	bool is_learned;      /* from ICMP */
+	uint64_t until_ns;    /* then it is forgotten */
+	uint64_t icmp_errors; /* that were accepted; telemetry reads it */
+};
+
 struct sa {
 	/* Read for each packet; never written after sa_create. */
 	struct crypto_session session;
@@ -76,8 +86,8 @@ struct sa {
 	uint8_t family;       /* of the tunnel's header */
 	uint16_t outer_bytes; /* length of outer_header; 0 in transport mode */
 	/*
-	 * The largest inner packet that fits the link to the peer: set by control when it publishes routes,
-	 * read by workers, relaxed. It is exact: one byte more does not fit.
+	 * The largest inner packet that fits the path to the peer: set by control with path.mtu_bytes, read
+	 * by workers, relaxed. It is exact: one byte more does not fit.
 	 */
 	_Atomic uint16_t inner_mtu;
 	/* Outbound: the bits of the inner traffic class that the tunnel's header gets, and those it always
@@ -107,6 +117,7 @@ struct sa {
 	bool has_inside;   /* the reverse: another SA of its bundle is inside */
 	struct natt *natt; /* NULL: not in UDP */
 	/* Cold. */
+	struct sa_path path;
 	const struct alg *alg;
 	unsigned n_workers;
 	char name[SA_NAME_MAX];

@@ -69,7 +69,7 @@ static struct sad_key key_of(const struct sa *sa)
 int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
 {
 	struct rte_hash_parameters parameters = {
-		.name = "culvert_sad",
+		.name = conf->name ? conf->name : "culvert_sad",
 		.entries = RTE_MAX(conf->capacity, 64u),
 		.key_len = sizeof(struct sad_key),
 		/* An outsider chooses what is looked up, so the seed is not one he knows. */
@@ -82,11 +82,13 @@ int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
 
 	if (sad) {
 		sad->hash = rte_hash_create(&parameters);
-		sad->recent = rte_zmalloc_socket("sad_recent",
-			conf->n_workers * RECENT_SLOTS * sizeof(*sad->recent), RTE_CACHE_LINE_SIZE,
-			conf->socket);
+		if (conf->n_workers > 0)
+			sad->recent = rte_zmalloc_socket("sad_recent",
+				conf->n_workers * RECENT_SLOTS * sizeof(*sad->recent), RTE_CACHE_LINE_SIZE,
+				conf->socket);
 	}
-	if (!sad || !sad->hash || !sad->recent || rte_hash_rcu_qsbr_add(sad->hash, &rcu) != 0) {
+	if (!sad || !sad->hash || (conf->n_workers > 0 && !sad->recent) ||
+		rte_hash_rcu_qsbr_add(sad->hash, &rcu) != 0) {
 		sad_destroy(sad);
 		return err_set(err, ENOMEM, "no memory for an SAD of %u SAs", conf->capacity);
 	}

@@ -10,6 +10,7 @@
 #include <rte_malloc.h>
 
 #include "ipsec/spd_pairs.h"
+#include "net/quote.h"
 #include "net/stage.h"
 
 /*
@@ -309,6 +310,7 @@ static struct spd *spd_allocate(const struct spd_source *source)
 			.sa = source->rules[i].sa,
 			.index = (uint32_t)i,
 			.action = (uint8_t)source->rules[i].action,
+			.icmp_errors = source->rules[i].icmp_errors,
 		};
 		spd->reads_ports |= selector_reads_ports(source->rules[i].selector);
 	}
@@ -426,9 +428,14 @@ void spd_find(
 	}
 }
 
-void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
+bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index)
 {
-	STAGE(spd_out, burst, drops, protect);
+	return spd->entries[index].icmp_errors;
+}
+
+void spd_out(struct burst *burst, struct burst *protect, struct burst *errors, struct drops *drops)
+{
+	STAGE(spd_out, burst, drops, protect, errors);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -444,7 +451,10 @@ void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
 			burst->pkts[kept++] = m;
 			break;
 		case SPD_NO_POLICY:
-			drop_one(drops, m, DROP_out_no_policy);
+			if (icmp_kind_one(m) != ICMP_KIND_NONE)
+				burst_add_one(errors, m);
+			else
+				drop_one(drops, m, DROP_out_no_policy);
 			break;
 		default:
 			drop_one(drops, m, DROP_out_policy_block);
@@ -489,24 +499,32 @@ void spd_in_host(struct burst *burst, struct drops *drops)
  * Where the innermost SA of a bundle is IPComp: what could not be compressed comes without (RFC 3173 section
  * 2.2).
  */
-static bool is_uncompressed_one(const struct pkt *p)
+static bool is_uncompressed(const struct sa *policy_sa, const struct sa *sa)
 {
-	return p->policy_sa && p->policy_sa->protocol == SA_IPCOMP && p->policy_sa->around == p->sa;
+	return policy_sa && policy_sa->protocol == SA_IPCOMP && policy_sa->around == sa;
 }
 
-void spd_in_selector(
-	struct burst *burst, const struct alternatives *alternatives, const struct sa_tally *tally)
+bool spd_sa_may_carry(const struct pkt *found, const struct sa *sa, const struct alternatives *alternatives)
 {
-	STAGE(spd_in_selector, burst, tally->drops);
+	return found->action == POLICY_PROTECT &&
+	       (found->policy_sa == sa || is_uncompressed(found->policy_sa, sa) ||
+		       alternatives_have(alternatives, found->policy, sa));
+}
+
+void spd_in_selector(struct burst *burst, const struct alternatives *alternatives, struct burst *errors,
+	const struct sa_tally *tally)
+{
+	STAGE(spd_in_selector, burst, tally->drops, errors);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (p->action == POLICY_PROTECT && (p->policy_sa == p->sa || is_uncompressed_one(p) ||
-							   alternatives_have(alternatives, p->policy, p->sa)))
+		if (spd_sa_may_carry(p, p->sa, alternatives))
 			burst->pkts[kept++] = m;
+		else if (p->action != POLICY_DISCARD && icmp_kind_one(m) != ICMP_KIND_NONE)
+			burst_add_one(errors, m);
 		else
 			sa_drop_one(tally, m, in_selector);
 	}

@@ -1,5 +1,5 @@
 /*
- * What came of one packet on the way in, and what ESP and AH judge alike.
+ * What came of one packet on the way in, and what all protocols judge alike.
  *
  * Workers only; for the files that decapsulate.
  */

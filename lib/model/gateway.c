@@ -11,6 +11,9 @@ void gateway_init(struct gateway *gateway)
 	*gateway = (struct gateway){
 		.workers = {.idle_sleep_us = IDLE_SLEEP_DEFAULT_US},
 		.memory = {.hugepages = true},
+		.icmp = {.path_mtu_min_ipv4 = PATH_MTU_IPV4_DEFAULT,
+			.path_mtu_min_ipv6 = PATH_MTU_IPV6_MIN,
+			.path_mtu_age_s = PATH_MTU_AGE_DEFAULT_S},
 	};
 }
 
@@ -67,6 +70,7 @@ void gateway_fini(struct gateway *gateway)
 	free(gateway->neighbours);
 	sas_fini(gateway);
 	policies_fini(gateway);
+	free(gateway->icmp.accept);
 	gateway_init(gateway);
 }
 

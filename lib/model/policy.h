@@ -9,6 +9,7 @@
 
 #include "model/selector.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define POLICY_BUNDLE_MAX 4 /* SAs one around the other */
@@ -29,7 +30,9 @@ struct policy {
 	enum policy_direction direction;
 	enum policy_action action;
 	struct selector selector;
-	char **sas; /* names, a bundle, innermost first; none unless the action is POLICY_PROTECT */
+	bool icmp_errors; /* POLICY_PROTECT: takes ICMP errors about its packets, whoever sent them
+			     (RFC 4301 section 6.2) */
+	char **sas;       /* names, a bundle, innermost first; none unless the action is POLICY_PROTECT */
 	size_t n_sas;
 	/*
 	 * Names of further SAs for the same packets. Inbound, they may come out of any of these. Outbound,

@@ -63,6 +63,9 @@
 	X(nd_bad, "-", "a malformed ARP or neighbour discovery packet, or one from off the link (hop limit not 255)") \
 	X(host_no_service, "-", "the packet is for the gateway itself, which has nothing that takes it") \
 	X(host_full, "-", "the queue to the control thread is full; a flood of ARP or neighbour discovery") \
+	X(icmp_refused, "-", "an ICMP error from the unprotected side, of a kind that `icmp.accept` does not list") \
+	X(icmp_quote, "-", "an ICMP error from the unprotected side is malformed, or quotes no packet that an SA of ours sent lately; it is late or forged, or the SA is gone") \
+	X(icmp_flood, "-", "more ICMP errors about an SA's packets than are looked at in a second; a router tells each packet, or an attack from on the path") \
 	X(icmp_limit, "-", "an answer to ICMP echo was held back by the rate limit") \
 	X(tx_full, "-", "the port did not take the packet: the link is slower than the traffic, or down") \
 	X(shutdown, "-", "the gateway stopped while it held the packet")

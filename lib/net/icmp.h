@@ -9,6 +9,9 @@
 
 #include "net/pkt.h"
 
+/* The part that RFC 792 and RFC 4443 section 2.1 have in common: type, code, checksum, four bytes by type. */
+#define ICMP_HEADER_BYTES 8
+
 #define ICMPV4_ECHO_REPLY         0
 #define ICMPV4_UNREACHABLE        3
 #define ICMPV4_SOURCE_QUENCH      4
@@ -18,8 +21,10 @@
 #define ICMPV4_PARAMETER_PROBLEM  12
 #define ICMPV4_ADDRESS_MASK_REPLY 18 /* the last type of RFC 792 and RFC 950 */
 #define ICMPV4_CODE_NEEDS_FRAG    4
+#define ICMPV6_UNREACHABLE        1
 #define ICMPV6_PACKET_TOO_BIG     2
 #define ICMPV6_TIME_EXCEEDED      3
+#define ICMPV6_PARAMETER_PROBLEM  4
 #define ICMPV6_INFORMATIONAL      128 /* errors are below (RFC 4443 section 2.1) */
 #define ICMPV6_ECHO_REQUEST       128
 #define ICMPV6_ECHO_REPLY         129

@@ -2,6 +2,7 @@
 
 #include "net/ipv6_extension.h"
 #include "net/martian.h"
+#include "net/next_layer.h"
 #include "net/stage.h"
 
 #include <netinet/in.h>
@@ -65,29 +66,15 @@ static inline bool parse_next_layer(struct rte_mbuf *m)
 
 	if (p->flags & PKT_LATER_FRAGMENT)
 		return true;
-	switch (p->protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_DCCP:
-		if (bytes < 4)
-			return false;
-		p->source_port = rte_be_to_cpu_16(be16_at(l4));
-		p->destination_port = rte_be_to_cpu_16(be16_at(l4 + 2));
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		if (bytes < 2)
-			return false;
-		p->source_port = l4[0];
-		p->destination_port = l4[1];
-		break;
+	switch (next_layer_ports(p->protocol, l4, bytes, &p->source_port, &p->destination_port)) {
+	case NEXT_LAYER_SHORT:
+		return false;
+	case NEXT_LAYER_PORTS:
+		p->flags |= PKT_HAS_PORTS;
+		return true;
 	default:
 		return true;
 	}
-	p->flags |= PKT_HAS_PORTS;
-	return true;
 }
 
 /* A host's address that needs no closer look, as nearly all are: 1.0.0.0 to 126.255.255.255, 128.0.0.0 to

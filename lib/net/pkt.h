@@ -39,6 +39,7 @@ enum pkt_flag {
 	PKT_ENCAP = 1 << 13, /* ESP that came in UDP, by source_port; outbound: UDP goes in front of ESP */
 	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
 	PKT_AH = 1 << 12,    /* IPv6: one of the headers that l4 is behind is AH */
+	PKT_OUTER_CUT = 1 << 14, /* once encapsulated it is longer than the path takes, and is cut then */
 };
 
 struct pkt {

@@ -35,9 +35,11 @@
 	X(crypto_poll, "fetch from a crypto device") \
 	X(esp_out_finish, "did the encryption succeed?") \
 	X(natt_out, "put the UDP header in, send to where the peer is") \
+	X(esp_out_path, "does the tunnel's packet fit its path?") \
 	X(esp_in_finish, "verify the ICV, accept the sequence number, leave the inner packet") \
 	X(ah_in_finish, "the same for AH, whose IP header is restored") \
 	X(spd_in_selector, "may this SA carry the packet?") \
+	X(icmp_error, "judge an ICMP error by the packet that it quotes") \
 	X(split, "part what goes different ways") \
 	X(route, "find the next hop") \
 	X(route_mtu, "does it fit the link?") \

@@ -299,11 +299,18 @@ class Run:
         return found
 
 
+PCAP_HEADER = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1)
+
+
+def pcap_record(frame):
+    return struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame
+
+
 def pcap_write(path, frames):
     with open(path, "wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+        file.write(PCAP_HEADER)
         for frame in frames:
-            file.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+            file.write(pcap_record(frame))
 
 
 def pcap_read(path):
@@ -402,6 +409,30 @@ class Daemon:
 
     def telemetry(self, command):
         return json.loads(self.telemetry_text(command))[command.split(",")[0]]
+
+
+class Feed:
+    """What a port receives while the daemon runs. Its worker asks for a whole burst, and waits for the rest of one, so
+    each time a burst is written, of which frames for other stations are the rest. What the worker did with it, and
+    with a burst of each other port, is done when it waits for the next; control does not wait."""
+
+    BURST = 32  # WORKER_RX_BURST
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        # For reading too, so that neither end waits for the other's beginning.
+        self.file = os.open(path, os.O_RDWR)
+        self.n = 0
+        os.write(self.file, PCAP_HEADER)
+
+    def put(self, frames):
+        assert len(frames) <= self.BURST
+        rest = [bytes(PAUSE[0])] * (self.BURST - len(frames))
+        os.write(self.file, b"".join(map(pcap_record, [*frames, *rest])))
+        self.n += self.BURST
+
+    def close(self):
+        os.close(self.file)
 
 
 class Site:
@@ -514,6 +545,14 @@ class Site:
     def start(self, lan=(), wan=(), arguments=()):
         self.write(lan, wan)
         return Daemon(["--config", self.path("site.yaml"), *arguments], self.directory)
+
+    def start_fed(self, port, **others):
+        """Start the gateway, which has one worker, with a Feed for the port. Returns both."""
+        self.write(**others)
+        path, = self._files(port, "rx")
+        os.remove(path)
+        feed = Feed(path)
+        return Daemon(["--config", self.path("site.yaml")], self.directory), feed
 
     def run(self, lan=(), wan=(), idle_seconds=None):
         """Run the gateway until it is done with these packets, or until nothing has come for so many seconds."""

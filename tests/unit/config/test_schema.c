@@ -140,6 +140,11 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert(gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 0);
 	ck_assert_uint_eq(gateway.memory.packets, 0);
+	ck_assert_uint_eq(gateway.icmp.n_accept, 1);
+	ck_assert_int_eq(gateway.icmp.accept[0], ICMP_KIND_TOO_BIG);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv4, 576);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv6, 1280);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_age_s, 600);
 	ck_assert_uint_eq(gateway.workers.n_crypto, 2);
 	ck_assert_str_eq(gateway.workers.crypto[0], "ipsec_mb");
 	ck_assert_str_eq(gateway.workers.crypto[1], "aesni_mb");
@@ -165,6 +170,9 @@ START_TEST(what_is_given_arrives_in_the_model)
 	char *printed = load_text(
 		"control: {directory: /run/c}\n"
 		"memory: {hugepages: false, size_mb: 512, packets: 8192}\n"
+		"icmp: {accept: [unreachable, parameter_problem], path_mtu_min_ipv4: 68, path_mtu_min_ipv6: "
+		"1400,\n"
+		"  path_mtu_age_s: 300}\n"
 		"workers: {lcores: [3, 5], crypto: [openssl, \"0000:3d:01.0\"], crypto_mode: async, "
 		"idle_sleep_us: 0}\n"
 		"ports:\n"
@@ -185,6 +193,12 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert(!gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 512);
 	ck_assert_uint_eq(gateway.memory.packets, 8192);
+	ck_assert_uint_eq(gateway.icmp.n_accept, 2);
+	ck_assert_int_eq(gateway.icmp.accept[0], ICMP_KIND_UNREACHABLE);
+	ck_assert_int_eq(gateway.icmp.accept[1], ICMP_KIND_PARAMETER_PROBLEM);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv4, 68);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv6, 1400);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_age_s, 300);
 	ck_assert_uint_eq(gateway.workers.n_lcores, 2);
 	ck_assert_uint_eq(gateway.workers.lcores[1], 5);
 	ck_assert_str_eq(gateway.workers.crypto[1], "0000:3d:01.0");
@@ -217,7 +231,7 @@ START_TEST(a_policy_arrives_in_the_model)
 	char *printed = load_text(PORTS SAS "  - {name: a, direction: in, action: protect, sas: [dn], "
 					    "source: [10.2.0.0/16, 10.9.0.1-10.9.0.7],\n"
 					    "     destination: 10.1.0.0/24, protocol: tcp, source_port: "
-					    "1024-65535, destination_port: 443}\n"
+					    "1024-65535, destination_port: 443, icmp_errors: false}\n"
 					    "  - {name: b, direction: out, action: discard, protocol: "
 					    "icmpv6, icmp_type: 128-129, icmp_code: 0}\n"
 					    "  - {name: c, direction: out, action: bypass, protocol: 0}\n",
@@ -237,6 +251,7 @@ START_TEST(a_policy_arrives_in_the_model)
 	ck_assert_uint_eq(selector->source_ports.first, 1024);
 	ck_assert_uint_eq(selector->source_ports.last, 65535);
 	ck_assert_uint_eq(selector->destination_ports.last, 443);
+	ck_assert(!gateway.policies[0].icmp_errors && gateway.policies[1].icmp_errors);
 	selector = &gateway.policies[1].selector;
 	ck_assert_int_eq(gateway.policies[1].action, POLICY_DISCARD);
 	ck_assert_uint_eq(selector->source_ports.first, 128);

@@ -475,6 +475,57 @@ static void provoke_icmp_limit(void)
 	}
 }
 
+/* A router's ICMP error about the ESP packet of `out` that has that number. */
+static struct rte_mbuf *icmp_error(uint8_t code, uint8_t seq)
+{
+	const uint8_t esp[] = {0, 0, 0x10, 0x01, 0, 0, 0, seq};
+	uint8_t quote[PACKET_BYTES_MAX];
+	size_t length = packet_build(&(struct packet_spec){.source = "192.0.2.1",
+					     .destination = "198.51.100.1",
+					     .protocol = IPPROTO_ESP,
+					     .df = true,
+					     .payload = esp,
+					     .payload_bytes = sizeof(esp)},
+		quote);
+
+	return gateway_env_frame_of(&env, "wan",
+		&(struct packet_spec){.source = "203.0.113.9",
+			.destination = "192.0.2.1",
+			.protocol = IPPROTO_ICMP,
+			.source_port = 3,
+			.destination_port = code,
+			.icmp_word = 1400,
+			.payload = quote,
+			.payload_bytes = (uint16_t)length});
+}
+
+/* Host unreachable. */
+static void provoke_icmp_refused(void)
+{
+	from_lan((struct packet_spec){0});
+	from_wan_frame(icmp_error(1, 1));
+}
+
+/* Nothing was sent yet. */
+static void provoke_icmp_quote(void)
+{
+	from_wan_frame(icmp_error(4, 1));
+}
+
+static void provoke_icmp_flood(void)
+{
+	struct rte_mbuf *frames[BURST_MAX];
+
+	from_lan((struct packet_spec){0});
+	for (unsigned burst = 0; burst < 8; burst++) {
+		for (unsigned i = 0; i < BURST_MAX; i++)
+			frames[i] = icmp_error(4, 1);
+		gateway_env_receive_frames(&env, "wan", frames, BURST_MAX);
+	}
+	host_if_poll(&env.control, clock_now_ns());
+	ck_assert_uint_ge(env.control.counters.consumed, HOST_ICMP_AT_ONCE);
+}
+
 /* Nobody takes the frames off the link. */
 static void provoke_tx_full(void)
 {

@@ -768,6 +768,19 @@ START_TEST(what_the_driver_failed_is_dropped)
 }
 END_TEST
 
+START_TEST(what_is_to_be_cut_or_copied_stays_marked)
+{
+	struct sa_pair pair = pair_of(_i);
+	struct rte_mbuf *m = packet_for(pair.out, 5);
+
+	pkt_of(m)->flags |= PKT_OUTER_CUT | PKT_LARGE;
+	m = sent_of(pair.out, m);
+	ck_assert_uint_eq(pkt_of(m)->flags, PKT_LOCAL | PKT_OUTER_CUT | PKT_LARGE);
+	rte_pktmbuf_free(m);
+	sa_pair_destroy(&pair);
+}
+END_TEST
+
 START_TEST(the_inner_mtu_is_exact)
 {
 	struct sa_pair pair = pair_of(_i);
@@ -814,6 +827,7 @@ int main(void)
 	tcase_add_loop_test(tcase, a_packet_without_room_is_dropped_by_name, 0, N_KINDS);
 	tcase_add_test(tcase, the_last_number_is_used_and_none_after_it);
 	tcase_add_loop_test(tcase, what_the_driver_failed_is_dropped, 0, N_KINDS);
+	tcase_add_loop_test(tcase, what_is_to_be_cut_or_copied_stays_marked, 0, N_KINDS);
 	tcase_add_loop_test(tcase, the_inner_mtu_is_exact, 0, N_KINDS);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);
