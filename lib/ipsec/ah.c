@@ -50,22 +50,27 @@ static inline uint8_t *icv_one(struct rte_mbuf *m)
 	return (uint8_t *)(header_one(m) + 1);
 }
 
-/* Where the IP header is kept, of `bytes`; NULL where there is no room. The same before and after the crypto.
- */
-static uint8_t *saved_place_one(struct rte_mbuf *m, uint16_t bytes)
+/* Where the IP header is kept; NULL where there is no room. The same before and after the crypto. */
+static uint8_t *saved_place_one(struct rte_mbuf *m)
 {
+	const struct pkt *p = pkt_of(m);
 	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
+	uint16_t tail = m->buf_len - m->data_off - p->ip_len;
 
-	if (bytes <= rte_pktmbuf_headroom(m))
-		return data - bytes;
-	if (ICV_SLOT_BYTES + bytes <= rte_pktmbuf_tailroom(m))
-		return data + rte_pktmbuf_data_len(m) + ICV_SLOT_BYTES;
-	return NULL;
+	if (p->l4 <= rte_pktmbuf_headroom(m))
+		return data - p->l4;
+	return ICV_SLOT_BYTES + p->l4 <= tail ? data + p->ip_len + ICV_SLOT_BYTES : NULL;
+}
+
+static void length_set_one(struct rte_mbuf *m, uint16_t bytes)
+{
+	m->data_len = bytes;
+	m->pkt_len = bytes;
 }
 
 /*
- * The packet as the ICV covers it, and as ipsec/crypto.h wants it. Room there must be. False if its IP
- * options are malformed: it is to be dropped then.
+ * The packet as the ICV covers it, and as ipsec/crypto.h wants it: its data ends behind the ICV. Room there
+ * must be. False if its IP options are malformed: it is to be dropped then.
  */
 static bool cover_one(struct rte_mbuf *m)
 {
@@ -74,18 +79,18 @@ static bool cover_one(struct rte_mbuf *m)
 
 	p->esp_offset = 0;
 	p->icv_offset = p->ip_len;
-	memcpy(saved_place_one(m, p->l4), ip, p->l4);
+	memcpy(saved_place_one(m), ip, p->l4);
 	memcpy(ip + p->icv_offset, icv_one(m), p->sa->icv_bytes);
 	memset(icv_one(m), 0, p->sa->icv_bytes);
+	length_set_one(m, p->ip_len + p->sa->icv_bytes);
 	return mutable_clear(ip, p->l4, p->family);
 }
 
-/* The reverse, for the IP header. */
+/* The reverse, but for the ICV. */
 static void uncover_one(struct rte_mbuf *m)
 {
-	uint16_t bytes = pkt_of(m)->l4;
-
-	memcpy(rte_pktmbuf_mtod(m, uint8_t *), saved_place_one(m, bytes), bytes);
+	memcpy(rte_pktmbuf_mtod(m, uint8_t *), saved_place_one(m), pkt_of(m)->l4);
+	length_set_one(m, pkt_of(m)->ip_len);
 }
 
 /* On the way out. */
@@ -122,8 +127,7 @@ static uint8_t tunnel_one(struct rte_mbuf *m, const struct sa *sa, uint16_t fron
 	outer_write_one(inner - front, sa, m, front + pkt_of(m)->ip_len, seq);
 	pkt_describe_one(pkt_of(m), sa, front, seq);
 	m->data_off -= front;
-	m->data_len = pkt_of(m)->ip_len;
-	m->pkt_len = pkt_of(m)->ip_len;
+	length_set_one(m, pkt_of(m)->ip_len);
 	return next_header;
 }
 
@@ -223,7 +227,7 @@ static struct verdict uncovered_one(struct rte_mbuf *m)
 
 	if (!is_kept_one(verdict))
 		return verdict;
-	if (ICV_SLOT_BYTES > rte_pktmbuf_tailroom(m) || !saved_place_one(m, pkt_of(m)->l4))
+	if (ICV_SLOT_BYTES > rte_pktmbuf_tailroom(m) || !saved_place_one(m))
 		return DROP(in_buf);
 	return cover_one(m) ? KEEP : DROP(in_hdr);
 }
@@ -260,8 +264,7 @@ static struct verdict strip_one(struct rte_mbuf *m, uint8_t *family)
 		return DROP(in_sa_proto);
 	*family = next_header == IPPROTO_IPIP ? IP_V4 : IP_V6;
 	m->data_off += p->l4 + ah_bytes;
-	m->data_len = p->ip_len - p->l4 - ah_bytes;
-	m->pkt_len = m->data_len;
+	length_set_one(m, p->ip_len - p->l4 - ah_bytes);
 	return KEEP;
 }
 
