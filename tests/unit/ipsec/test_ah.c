@@ -146,7 +146,7 @@ static const uint8_t *bytes_of(struct rte_mbuf *m)
 	return rte_pktmbuf_mtod(m, const uint8_t *);
 }
 
-// AH-1, AH-5, ALG-6, TUN-10
+// AH-1, AH-5, TUN-10
 START_TEST(what_is_protected_comes_out_as_it_was)
 {
 	static const enum crypto_way ways[N_WAYS] = {CRYPTO_WAY_BEST, CRYPTO_WAY_SYNC, CRYPTO_WAY_ASYNC};
