@@ -24,6 +24,7 @@
 #include "fwd/reass.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/mss_back.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
 
@@ -216,6 +217,8 @@ static void decrypted(struct worker *w, struct burst *b)
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_selector(b, &w->tally);
+	if (b->seen & PKT_TCP_SYN)
+		mss_back(b, w->snapshot->spd_out, &w->drops);
 	split_inner(w, b, &host, &leaving);
 	to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */

@@ -11,6 +11,7 @@
 #include <rte_ip.h>
 
 #include "net/icmp.h"
+#include "net/mss.h"
 #include "net/oversize.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
@@ -74,6 +75,8 @@ void esp_out_mtu(
 		const struct sa *sa = pkt_of(m)->sa;
 		uint16_t inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
 
+		if (unlikely(pkt_of(m)->flags & PKT_TCP_SYN) && sa->mss_clamp)
+			mss_clamp_one(m, inner_mtu);
 		if (pkt_of(m)->family == IP_V6)
 			inner_mtu = RTE_MAX(inner_mtu, (uint16_t)IPV6_MTU_MIN);
 		if (!is_oversize_one(m, inner_mtu))

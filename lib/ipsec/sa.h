@@ -95,6 +95,7 @@ struct sa {
 	/* Cold. */
 	const struct alg *alg;
 	unsigned n_workers;
+	bool mss_clamp; /* outbound; read for TCP's SYN alone */
 	char name[SA_NAME_MAX];
 };
 

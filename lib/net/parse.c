@@ -11,6 +11,7 @@
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_prefetch.h>
+#include <rte_tcp.h>
 
 /* Packets whose headers are on their way to the cache while one is parsed. */
 #define PREFETCH_AHEAD 4
@@ -54,6 +55,14 @@ static bool parse_fragment(struct pkt *p, uint32_t offset, bool more, uint32_t b
 	return offset + bytes <= IP_BYTES_MAX;
 }
 
+/* Rare, and told here because later stages would have to touch the header for it. */
+static inline bool is_tcp_syn(const struct pkt *p, const uint8_t *l4, unsigned bytes)
+{
+	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)l4;
+
+	return bytes >= sizeof(*tcp) && tcp->tcp_flags & RTE_TCP_SYN_FLAG && !(p->flags & PKT_FRAGMENT);
+}
+
 /*
  * Record what selectors see of the next layer's header (RFC 4301 section 4.4.1.1); false if it is cut short.
  */
@@ -67,6 +76,9 @@ static inline bool parse_next_layer(struct rte_mbuf *m)
 		return true;
 	switch (p->protocol) {
 	case IPPROTO_TCP:
+		if (is_tcp_syn(p, l4, bytes))
+			p->flags |= PKT_TCP_SYN;
+		/* fall through */
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
 	case IPPROTO_UDPLITE:

@@ -35,8 +35,9 @@ enum pkt_flag {
 	PKT_UNRESOLVED = 1 << 7,    /* handed to control because its next hop has no known MAC address */
 	PKT_ICV_BAD = 1 << 8,       /* crypto ran and the ICV did not verify */
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
-	PKT_OWN = 1 << 10,   /* its destination is one of the gateway's own addresses; set by flows_find */
-	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
+	PKT_OWN = 1 << 10,     /* its destination is one of the gateway's own addresses; set by flows_find */
+	PKT_LARGE = 1 << 11,   /* in a buffer that no port may send: frag_fill copies it into others */
+	PKT_TCP_SYN = 1 << 15, /* a whole TCP header that begins a connection, in no fragment */
 };
 
 struct pkt {

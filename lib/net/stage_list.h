@@ -31,6 +31,7 @@
 	X(esp_out_finish, "did the encryption succeed?") \
 	X(esp_in_finish, "verify the ICV, accept the sequence number, leave the inner packet") \
 	X(spd_in_selector, "may this SA carry the packet?") \
+	X(mss_back, "lower the MSS of a SYN to what the tunnel back carries") \
 	X(split, "part what goes different ways") \
 	X(route, "find the next hop") \
 	X(route_mtu, "does it fit the link?") \
