@@ -160,8 +160,10 @@ static const struct schema_key policy_keys[] = {
 	{"icmp_code", .type = &read_port_range, FIELD(struct policy, selector.destination_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
-		.items_min = 1, .absent = "none",
-		.doc = "The SA that protects the packets, of this policy's direction; exactly one, and only with `action: protect`."},
+		.absent = "none",
+		.doc = "The SA that protects the packets, of this policy's direction; with `action: protect`, and only there. `[]` is none yet: the packets are dropped, and the log says which SA they want."},
+	{"tell_sender", .type = &read_bool, FIELD(struct policy, tell_sender), .fallback = "false",
+		.doc = "Answer packets for which there is no SA with ICMP 'administratively prohibited', at a limited rate. Only with `action: protect` and `direction: out`. Off unless asked for, since a connection would end for an SA that may be there in a moment, and since the answer goes to whoever a packet says that it is from."},
 };
 /* clang-format on */
 
@@ -305,9 +307,19 @@ static void check_action(
 	if (!result_is_good(result, "action"))
 		return;
 	if (policy->action == POLICY_PROTECT && !sas)
-		read_fault(reader, result->node, NULL, "'sas' is missing; action protect needs an SA");
+		read_fault(reader, result->node, NULL,
+			"'sas' is missing; action protect needs an SA, or '[]' for none yet");
 	if (policy->action != POLICY_PROTECT && sas)
 		read_fault(reader, sas, "sas", "only action protect uses an SA");
+}
+
+static void check_tell_sender(
+	struct reader *reader, const struct schema_result *result, const struct policy *policy)
+{
+	if (policy->tell_sender && result_is_good(result, "action") && result_is_good(result, "direction") &&
+		(policy->action != POLICY_PROTECT || policy->direction != POLICY_OUT))
+		read_fault(reader, yaml_node_find(result->node, "tell_sender"), "tell_sender",
+			"needs action protect and direction out");
 }
 
 /* What could not be read must not lead check.c to findings that go away with the first. */
@@ -335,6 +347,7 @@ static void policy_finish(struct reader *reader, const struct schema_result *res
 	check_needs_protocol(reader, result, "icmp_type", is_icmp, icmp);
 	check_needs_protocol(reader, result, "icmp_code", is_icmp, icmp);
 	check_action(reader, result, policy);
+	check_tell_sender(reader, result, policy);
 	if (sas && sas->kind == YAML_LIST && sas->n_items > 1)
 		read_fault(reader, &sas->items[1], "sas[1]", "bundles of SAs are not built; name one SA");
 	policy_forget_faulty(result, policy);

@@ -208,7 +208,7 @@ static void remember_one(const struct flows *flows, struct rte_mbuf *m, const st
 static struct flow_verdict verdict_make_one(struct rte_mbuf *m, const struct spd_entry *entry,
 	enum flows_direction direction, const struct snapshot *s)
 {
-	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT;
+	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT && entry->sa;
 	struct ip_addr to = is_tunnelled ? entry->sa->destination
 					 : ip_addr_from_bytes(pkt_of(m)->family, pkt_destination(m));
 	uint32_t next_hop = route_find_index(s->routes, &to);

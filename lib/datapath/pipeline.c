@@ -8,7 +8,8 @@
  *                     +- host -> answered, or to control
  *
  *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto -> deliver
- *   protected:   parse|                    +- BYPASS -> forward
+ *   protected:   parse|                    +- PROTECT without SA: dropped, to control, ICMP
+ *                     |                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *
  *   forward:  TTL -> deliver        deliver:  MTU -> neighbour -> tx        transmit:  route -> deliver
@@ -20,6 +21,7 @@
  */
 #include "datapath/pipeline.h"
 
+#include "datapath/acquire.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "ipsec/esp_in.h"
@@ -171,17 +173,27 @@ static void protect(struct worker *w, struct burst *b)
 		encrypt(w, b);
 }
 
+/* Packets that policies protect, but by no SA. */
+static void acquire(struct worker *w, struct burst *b)
+{
+	if (b->n == 0)
+		return;
+	acquire_burst(b, w->snapshot->acquires, w->now_tsc, &w->unforwardable, &w->drops);
+}
+
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
 static void outbound(struct worker *w, struct burst *b)
 {
 	BURST(protected);
+	BURST(no_sa);
 
 	if (b->n == 0)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
-	spd_out(b, &protected, &w->drops);
+	spd_out(b, &protected, &no_sa, &w->drops);
 	forward(w, b);
 	protect(w, &protected);
+	acquire(w, &no_sa);
 }
 
 /* The gateway's answers go back the way that the question came: into a tunnel, or in clear. */

@@ -3,11 +3,13 @@
  *
  * The control thread makes it, publishes it, and destroys it when no worker reads it any more: a worker
  * adopts the newest snapshot between two bursts, only when its crypto queues are empty, so that afterwards it
- * holds nothing of an older one. SPD, routes and own addresses belong to the snapshot; it borrows the SAs.
+ * holds nothing of an older one. SPD, routes, own addresses and the table of acquires belong to the snapshot;
+ * it borrows the SAs.
  */
 #ifndef CULVERT_DATAPATH_SNAPSHOT_H
 #define CULVERT_DATAPATH_SNAPSHOT_H
 
+#include "datapath/acquire.h"
 #include "fwd/local.h"
 #include "fwd/neigh.h"
 #include "fwd/route.h"
@@ -31,6 +33,7 @@ struct snapshot {
 	struct spd *spd_out;
 	struct spd *spd_in;
 	struct route_table *routes;
+	struct acquire_table *acquires;   /* NULL if every policy that protects has its SA */
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
 	uint8_t n_ports;

@@ -426,9 +426,9 @@ void spd_find(
 	}
 }
 
-void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
+void spd_out(struct burst *burst, struct burst *protect, struct burst *no_sa, struct drops *drops)
 {
-	STAGE(spd_out, burst, drops, protect);
+	STAGE(spd_out, burst, drops, protect, no_sa);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -438,7 +438,7 @@ void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
 		switch (p->action) {
 		case POLICY_PROTECT:
 			p->sa = p->policy_sa;
-			burst_add_one(protect, m);
+			burst_add_one(likely(p->sa != NULL) ? protect : no_sa, m);
 			break;
 		case POLICY_BYPASS:
 			burst->pkts[kept++] = m;

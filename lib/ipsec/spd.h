@@ -27,7 +27,7 @@ struct spd;
 struct spd_rule {
 	const struct selector *selector; /* borrowed during spd_create */
 	enum policy_action action;
-	struct sa *sa; /* for POLICY_PROTECT */
+	struct sa *sa; /* for POLICY_PROTECT; NULL: there is none */
 };
 
 /* The entry that a packet matched. */
@@ -69,10 +69,10 @@ void spd_find(
  */
 
 /*
- * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt.
+ * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt, or to *no_sa.
  * Drops: out_no_policy, out_policy_block.
  */
-void spd_out(struct burst *burst, struct burst *protect, struct drops *drops);
+void spd_out(struct burst *burst, struct burst *protect, struct burst *no_sa, struct drops *drops);
 
 /*
  * Inbound, for packets that arrived in clear: keep BYPASS. Drops: in_tmpl_mismatch where a policy demands

@@ -9,6 +9,7 @@
 
 #include "model/selector.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum policy_direction {
@@ -29,6 +30,8 @@ struct policy {
 	struct selector selector;
 	char **sas; /* names, innermost first; none unless the action is POLICY_PROTECT */
 	size_t n_sas;
+	/* POLICY_OUT: answer packets for which there is no SA with ICMP (RFC 4301 section 5.1.1). */
+	bool tell_sender;
 };
 
 #endif

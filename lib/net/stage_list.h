@@ -22,6 +22,7 @@
 	X(flows, "find the policy and the next hop: remembered, or by SPD and routes") \
 	X(spd_in, "do what the inbound policy of a packet in clear says") \
 	X(spd_out, "do what the outbound policy says") \
+	X(acquire, "tell control of a policy without an SA") \
 	X(ttl, "decrement the TTL or hop limit") \
 	X(esp_out_mtu, "does it fit the tunnel?") \
 	X(frag, "cut into fragments what does not fit") \

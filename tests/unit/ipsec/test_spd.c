@@ -730,12 +730,12 @@ static void entries_find(struct burst *burst)
 START_TEST(outbound_packets_go_the_way_of_their_policy)
 {
 	struct burst burst = stage_start();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 	struct rte_mbuf *to_protect = burst.pkts[PACKET_PROTECT];
 	struct rte_mbuf *to_bypass = burst.pkts[PACKET_BYPASS];
 
 	entries_find(&burst);
-	spd_out(&burst, &protect, &drops);
+	spd_out(&burst, &protect, &no_sa, &drops);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], to_bypass);
 	ck_assert_uint_eq(pkt_of(to_bypass)->policy, 1);
@@ -859,11 +859,11 @@ static struct burst burst_of_both_families(void)
 START_TEST(an_empty_spd_lets_nothing_through)
 {
 	struct burst burst = burst_of_both_families();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 
 	spd_build();
 	entries_find(&burst);
-	spd_out(&burst, &protect, &drops);
+	spd_out(&burst, &protect, &no_sa, &drops);
 	ck_assert_uint_eq(burst.n + protect.n, 0);
 	ck_assert_uint_eq(dropped(DROP_out_no_policy), 2);
 	burst = burst_of_both_families();
@@ -880,13 +880,31 @@ START_TEST(an_empty_spd_lets_nothing_through)
 }
 END_TEST
 
+/* SPD-10 */
+START_TEST(a_packet_to_protect_without_an_sa_is_parted_from_the_others)
+{
+	struct burst burst = stage_start();
+	struct burst protect = {0}, no_sa = {0};
+	struct rte_mbuf *to_protect = burst.pkts[PACKET_PROTECT];
+
+	entries_find(&burst);
+	pkt_of(to_protect)->policy_sa = NULL;
+	spd_out(&burst, &protect, &no_sa, &drops);
+	ck_assert_uint_eq(protect.n, 0);
+	ck_assert_uint_eq(no_sa.n, 1);
+	ck_assert_ptr_eq(no_sa.pkts[0], to_protect);
+	burst_free(&no_sa);
+	burst_free(&burst);
+}
+END_TEST
+
 START_TEST(an_empty_burst_stays_empty)
 {
 	struct burst burst = stage_start();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 
 	burst_free(&burst);
-	spd_out(&burst, &protect, &drops);
+	spd_out(&burst, &protect, &no_sa, &drops);
 	spd_in_clear(&burst, &drops);
 	spd_in_host(&burst, &drops);
 	spd_in_selector(&burst, &tally);
@@ -924,6 +942,7 @@ int main(void)
 	tcase_add_test(cases, a_packet_out_of_another_sa_is_dropped);
 	tcase_add_test(cases, a_policy_for_part_of_anothers_packets_has_its_own_sa);
 	tcase_add_test(cases, an_empty_spd_lets_nothing_through);
+	tcase_add_test(cases, a_packet_to_protect_without_an_sa_is_parted_from_the_others);
 	tcase_add_test(cases, an_empty_burst_stays_empty);
 	return eal_run_suite(suite);
 }
