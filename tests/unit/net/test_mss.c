@@ -247,7 +247,7 @@ START_TEST(malformed_options_are_left_alone)
 		{.family = IP_V4, OPTIONS(2, 1, 5, 0xb4)},          /* shorter than its own header */
 		{.family = IP_V4, OPTIONS(2, 3, 5, 0xb4)},          /* not an MSS's length */
 		{.family = IP_V4, OPTIONS(2, 5, 5, 0xb4, 0)},       /* nor this */
-		{.family = IP_V4, OPTIONS(1, 2, 4, 5)},             /* cut short by the header's end */
+		{.family = IP_V4, OPTIONS(1, 2, 4, 0x23)},          /* cut short by the header's end */
 		{.family = IP_V4, OPTIONS(1, 1, 1, 2)},             /* the kind alone */
 		{.family = IP_V4, OPTIONS(8, 0, 1, 1, MSS(1460))},  /* behind a malformed one */
 		{.family = IP_V4, OPTIONS(8, 41, 1, 1, MSS(1460))}, /* behind one that is too long */
