@@ -154,6 +154,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The DF flag of an outbound SA's IPv4 tunnel header; `copy` takes the inner packet's, and sets it for an IPv6 packet."},
 	{"dscp", .type = &read_dscp, FIELD(struct sa_conf, dscp), .choices = dscps, .fallback = "copy",
 		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
+	{"mss_clamp", .type = &read_bool, FIELD(struct sa_conf, mss_clamp), .fallback = "true",
+		.doc = "Lower the MSS of TCP connections through an outbound SA, in the SYN of either end, to what its tunnel carries. It is of the SA, since tunnels differ in what they carry, and in whether their ends learn it by themselves."},
 	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
 		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
 	{"for_dscp", .type = &read_dscp, .shape = SHAPE_ONE_OR_LIST, ITEMS(struct sa_conf, for_dscp, n_for_dscp),
@@ -221,14 +223,16 @@ static const struct schema_key policy_keys[] = {
 	{"icmp_code", .type = &read_port_range, FIELD(struct policy, selector.destination_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
-		.items_min = 1, .items_max = POLICY_BUNDLE_MAX, .absent = "none",
-		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order."},
+		.items_max = POLICY_BUNDLE_MAX, .absent = "none",
+		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order. `[]` is none yet: the packets are dropped, and the log says which SA they want."},
 	{"alternatives", .type = &read_name, .shape = SHAPE_LIST,
 		ITEMS(struct policy, alternatives, n_alternatives), .max = NAME_MAX_LENGTH, .items_min = 1,
 		.items_max = POLICY_ALTERNATIVES_MAX, .absent = "none",
 		.doc = "Further SAs of the same direction. Inbound, packets may come out of any of them. Outbound, the first that is for a packet, by its `for_dscp`, `for_worker` and `after`, protects it, and `sas` where none is."},
 	{"icmp_errors", .type = &read_bool, FIELD(struct policy, icmp_errors), .fallback = "true",
 		.doc = "Take an ICMP error that is itself within no policy, such as a far router's, if the packet that it quotes, turned round, is within this one; of use only with `action: protect`. RFC 4301 section 6.2 demands it: without it, path MTU discovery and traceroute fail between hosts whose routers have other addresses. The error must be for the host that sent what it quotes, so that nobody is reached whom the policy does not allow."},
+	{"tell_sender", .type = &read_bool, FIELD(struct policy, tell_sender), .fallback = "false",
+		.doc = "Answer packets for which there is no SA with ICMP 'administratively prohibited', at a limited rate. Only with `action: protect` and `direction: out`. Off unless asked for, since a connection would end for an SA that may be there in a moment, and since the answer goes to whoever a packet says that it is from."},
 };
 /* clang-format on */
 
@@ -476,9 +480,12 @@ static void check_action(
 	if (!result_is_good(result, "action"))
 		return;
 	if (policy->action == POLICY_PROTECT && !sas)
-		read_fault(reader, result->node, NULL, "'sas' is missing; action protect needs an SA");
+		read_fault(reader, result->node, NULL,
+			"'sas' is missing; action protect needs an SA, or '[]' for none yet");
 	if (policy->action != POLICY_PROTECT && sas)
 		read_fault(reader, sas, "sas", "only action protect uses an SA");
+	if (policy->n_alternatives > 0 && sas && sas->kind == YAML_LIST && sas->n_items == 0)
+		read_fault(reader, sas, "sas", "is none, but alternatives need one to fall back to");
 	if (policy->action != POLICY_PROTECT && alternatives)
 		read_fault(reader, alternatives, "alternatives", "only action protect uses SAs");
 }
@@ -487,6 +494,15 @@ static void names_forget(char **names, size_t *n)
 {
 	for (; *n > 0; --*n)
 		free(names[*n - 1]);
+}
+
+static void check_tell_sender(
+	struct reader *reader, const struct schema_result *result, const struct policy *policy)
+{
+	if (policy->tell_sender && result_is_good(result, "action") && result_is_good(result, "direction") &&
+		(policy->action != POLICY_PROTECT || policy->direction != POLICY_OUT))
+		read_fault(reader, yaml_node_find(result->node, "tell_sender"), "tell_sender",
+			"needs action protect and direction out");
 }
 
 /* What could not be read must not lead check.c to findings that go away with the first. */
@@ -514,6 +530,7 @@ static void policy_finish(struct reader *reader, const struct schema_result *res
 	check_needs_protocol(reader, result, "icmp_type", is_icmp, icmp);
 	check_needs_protocol(reader, result, "icmp_code", is_icmp, icmp);
 	check_action(reader, result, policy);
+	check_tell_sender(reader, result, policy);
 	policy_forget_faulty(result, policy);
 }
 

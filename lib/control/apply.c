@@ -115,7 +115,7 @@ static void sas_destroy(struct control *control)
 static struct sa *sa_of_policy(
 	const struct control *control, const struct name_index *names, const struct policy *policy)
 {
-	return policy->action == POLICY_PROTECT ? control->sas[name_index_find(names, policy->sas[0])] : NULL;
+	return policy->n_sas > 0 ? control->sas[name_index_find(names, policy->sas[0])] : NULL;
 }
 
 /* The policies of one direction, in their order, as rules. */
@@ -166,6 +166,32 @@ static void sas_link(const struct control *control)
 			natt_link(control->sas[i], control->sas[name_index_find(&names, follows)]);
 	}
 	name_index_fini(&names);
+}
+
+static bool lacks_sa(const struct policy *policy)
+{
+	return policy->direction == POLICY_OUT && policy->action == POLICY_PROTECT && policy->n_sas == 0;
+}
+
+/* What tells control of SAs that are wanted; nothing, if there are all. */
+static int acquires_build(const struct gateway *gateway, struct snapshot *snapshot, struct err *err)
+{
+	size_t n_outbound = 0, n_lacking = 0;
+	int ret;
+
+	for (size_t i = 0; i < gateway->n_policies; i++) {
+		n_outbound += gateway->policies[i].direction == POLICY_OUT;
+		n_lacking += lacks_sa(&gateway->policies[i]);
+	}
+	if (n_lacking == 0)
+		return 0;
+	ret = acquire_table_create(n_outbound, (int)rte_socket_id(), &snapshot->acquires, err);
+	for (size_t i = 0, outbound = 0; ret == 0 && i < gateway->n_policies; i++) {
+		if (gateway->policies[i].tell_sender)
+			acquire_tell_senders(snapshot->acquires, outbound);
+		outbound += gateway->policies[i].direction == POLICY_OUT;
+	}
+	return ret;
 }
 
 static int spds_build(const struct control *control, struct snapshot *snapshot, struct err *err)
@@ -291,6 +317,8 @@ static int snapshot_build(const struct control *control, struct snapshot *snapsh
 		ret = routes_build(gateway, snapshot, err);
 	if (ret == 0)
 		ret = spds_build(control, snapshot, err);
+	if (ret == 0)
+		ret = acquires_build(gateway, snapshot, err);
 	natt_ports_build(gateway, &snapshot->natt_ports);
 	return ret;
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/acquire_log.h"
 #include "control/host_if.h"
 #include "control/icv_hint.h"
 #include "control/natt_watch.h"
@@ -68,7 +69,7 @@ static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t li
 
 /* Until it is asked to stop, or idle. */
 static int serve(struct control *control, struct control_requests *requests, uint32_t until_idle_s,
-	struct icv_hint *hint, struct natt_watch *natt)
+	struct icv_hint *hint, struct natt_watch *natt, struct acquire_log *acquires)
 {
 	uint64_t last_received = 0, last_change_ns = clock_now_ns();
 
@@ -80,6 +81,7 @@ static int serve(struct control *control, struct control_requests *requests, uin
 		host_if_poll(control, now_ns);
 		icv_hint_poll(hint, control->sas, now_ns);
 		natt_watch_poll(natt, control, now_ns);
+		acquire_log_poll(acquires, control->snapshot->acquires, now_ns);
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);
@@ -95,16 +97,20 @@ static int serve(struct control *control, struct control_requests *requests, uin
 int control_run(struct control *control, struct control_requests *requests, uint32_t until_idle_s)
 {
 	struct natt_watch natt;
+	struct acquire_log acquires;
 	struct icv_hint hint;
 	int ret;
 
 	log_info("forwarding");
 	icv_hint_init(&hint, control->n_sas);
 	natt_watch_init(&natt, control, clock_now_ns());
-	ret = serve(control, requests, until_idle_s, &hint, &natt);
+	acquire_log_init(&acquires, control->gateway);
+	ret = serve(control, requests, until_idle_s, &hint, &natt, &acquires);
 	/* A run that was short tells it too. */
 	icv_hint_look(&hint, control->sas);
 	natt_watch_tell(&natt, control);
+	acquire_log_poll(&acquires, control->snapshot->acquires, clock_now_ns());
+	acquire_log_fini(&acquires);
 	icv_hint_fini(&hint);
 	natt_watch_fini(&natt);
 	if (ret == 0)

@@ -222,7 +222,7 @@ static struct flow_verdict verdict_make_one(const struct flows *flows, struct rt
 	const struct spd_entry *entry, enum flows_direction direction, const struct snapshot *s)
 {
 	struct sa *sa = entry ? sa_of_entry(flows, entry, direction, s) : NULL;
-	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT;
+	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT && sa;
 	struct ip_addr to = is_tunnelled ? sa_outermost(sa)->destination
 					 : ip_addr_from_bytes(pkt_of(m)->family, pkt_destination(m));
 	uint32_t next_hop = route_find_index(s->routes, &to);

@@ -139,7 +139,7 @@ void icmp_errors_out(struct worker *w, struct burst *burst, struct burst *protec
 		struct rte_mbuf *m = burst->pkts[i];
 		struct pkt *p = pkt_of(m);
 
-		if (!quote_find_one(w, m, FLOWS_OUT, &found)) {
+		if (!quote_find_one(w, m, FLOWS_OUT, &found) || !found.policy_sa) {
 			drop_one(&w->drops, m, DROP_out_no_policy);
 			continue;
 		}

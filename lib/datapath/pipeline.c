@@ -11,6 +11,7 @@
  *
  *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto, UDP -> deliver
  *   protected:   parse|                    |           (for each SA of a bundle)
+ *   protected:   parse|                    +- PROTECT without SA: dropped, to control, ICMP
  *                     |                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *
@@ -24,6 +25,7 @@
  */
 #include "datapath/pipeline.h"
 
+#include "datapath/acquire.h"
 #include "datapath/icmp_errors.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
@@ -31,6 +33,7 @@
 #include "ipsec/bundle.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/mss_back.h"
 #include "ipsec/natt.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
@@ -268,21 +271,31 @@ static void choose(struct worker *w, struct burst *b)
 		alternatives_choose(b, alternatives, &w->tally);
 }
 
+/* Packets that policies protect, but by no SA. */
+static void acquire(struct worker *w, struct burst *b)
+{
+	if (b->n == 0)
+		return;
+	acquire_burst(b, w->snapshot->acquires, w->now_tsc, &w->unforwardable, &w->drops);
+}
+
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
 static void outbound(struct worker *w, struct burst *b)
 {
 	BURST(protected);
+	BURST(no_sa);
 	BURST(errors);
 
 	if (b->n == 0)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
-	spd_out(b, &protected, &errors, &w->drops);
+	spd_out(b, &protected, &no_sa, &errors, &w->drops);
 	if (errors.n > 0)
 		icmp_errors_out(w, &errors, &protected);
 	choose(w, &protected);
 	forward(w, b);
 	protect(w, &protected);
+	acquire(w, &no_sa);
 }
 
 /* The gateway's answers go back the way that the question came: into a tunnel, or in clear. */
@@ -344,6 +357,8 @@ static void decapsulated(struct worker *w, struct burst *b)
 	spd_in_selector(b, w->snapshot->alternatives_in, &errors, &w->tally);
 	if (errors.n > 0)
 		icmp_errors_in(w, &errors, b);
+	if (b->seen & PKT_TCP_SYN)
+		mss_back(b, w->snapshot->spd_out, &w->drops);
 	split_inner(w, b, &host, &leaving);
 	inner_to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */

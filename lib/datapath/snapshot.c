@@ -10,6 +10,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 	spd_destroy(snapshot->spd_in);
 	alternatives_destroy(snapshot->alternatives_out);
 	alternatives_destroy(snapshot->alternatives_in);
+	acquire_table_destroy(snapshot->acquires);
 	route_table_destroy(snapshot->routes);
 	rte_free(snapshot);
 }

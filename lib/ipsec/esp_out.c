@@ -11,6 +11,7 @@
 
 #include "ipsec/outer.h"
 #include "net/icmp.h"
+#include "net/mss.h"
 #include "net/oversize.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
@@ -79,6 +80,8 @@ void esp_out_mtu(
 		const struct sa *sa = pkt_of(m)->sa;
 		uint16_t inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
 
+		if (unlikely(pkt_of(m)->flags & PKT_TCP_SYN) && sa->mss_clamp)
+			mss_clamp_one(m, inner_mtu);
 		/* Transport mode is for whole packets alone: its own are cut (RFC 4303 section 3.1.1). */
 		if (!is_oversize_one(m, inner_mtu) || sa_is_transport(sa)) {
 			burst->pkts[kept++] = m;

@@ -120,6 +120,7 @@ struct sa {
 	struct sa_path path;
 	const struct alg *alg;
 	unsigned n_workers;
+	bool mss_clamp; /* outbound; read for TCP's SYN alone */
 	char name[SA_NAME_MAX];
 };
 

@@ -433,9 +433,10 @@ bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index)
 	return spd->entries[index].icmp_errors;
 }
 
-void spd_out(struct burst *burst, struct burst *protect, struct burst *errors, struct drops *drops)
+void spd_out(struct burst *burst, struct burst *protect, struct burst *no_sa, struct burst *errors,
+	struct drops *drops)
 {
-	STAGE(spd_out, burst, drops, protect, errors);
+	STAGE(spd_out, burst, drops, protect, no_sa, errors);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -445,7 +446,7 @@ void spd_out(struct burst *burst, struct burst *protect, struct burst *errors, s
 		switch (p->action) {
 		case POLICY_PROTECT:
 			p->sa = p->policy_sa;
-			burst_add_one(protect, m);
+			burst_add_one(likely(p->sa != NULL) ? protect : no_sa, m);
 			break;
 		case POLICY_BYPASS:
 			burst->pkts[kept++] = m;

@@ -28,7 +28,7 @@ struct spd;
 struct spd_rule {
 	const struct selector *selector; /* borrowed during spd_create */
 	enum policy_action action;
-	struct sa *sa; /* for POLICY_PROTECT */
+	struct sa *sa; /* for POLICY_PROTECT; NULL: there is none */
 	bool icmp_errors;
 };
 
@@ -75,10 +75,12 @@ bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index);
  */
 
 /*
- * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt, and ICMP errors that no
- * policy matches to *errors, where their quotes are judged. Drops: out_no_policy, out_policy_block.
+ * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt, or to *no_sa where it
+ * has none, and ICMP errors that no policy matches to *errors, where their quotes are judged. Drops:
+ * out_no_policy, out_policy_block.
  */
-void spd_out(struct burst *burst, struct burst *protect, struct burst *errors, struct drops *drops);
+void spd_out(struct burst *burst, struct burst *protect, struct burst *no_sa, struct burst *errors,
+	struct drops *drops);
 
 /*
  * Inbound, for packets that arrived in clear: keep BYPASS. Drops: in_tmpl_mismatch where a policy demands

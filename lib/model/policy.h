@@ -40,6 +40,8 @@ struct policy {
 	 */
 	char **alternatives;
 	size_t n_alternatives;
+	/* POLICY_OUT: answer packets for which there is no SA with ICMP (RFC 4301 section 5.1.1). */
+	bool tell_sender;
 };
 
 #define POLICY_ALTERNATIVES_MAX 1024

@@ -76,6 +76,7 @@ struct sa_conf {
 	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
 	enum sa_df df;
 	int dscp; /* of the tunnel's header, or SA_DSCP_COPY: the inner packet's (RFC 4301 section 4.4.2.1) */
+	bool mss_clamp;      /* outbound: lower TCP's MSS to what the tunnel carries, both ways */
 	bool allow_insecure; /* the operator knows what alg->insecure says */
 	/*
 	 * Outbound: the packets that it is for, where it is an alternative of a policy; all of this must be

@@ -23,7 +23,7 @@
 	X(in_hdr, "InHdrError", "the IP or ESP header is malformed, or longer than the packet; the sender or the link is broken, or it is an attack") \
 	X(in_checksum, "InHdrError", "the IPv4 header checksum is wrong; turn off checksum offload on a virtual peer, else suspect the link") \
 	X(in_martian, "InHdrError", "the source is a loopback, multicast or unspecified address, or the destination is loopback or unspecified; no sender may use these") \
-	X(in_link_local, "-", "the packet is from or to an IPv6 link-local address, and no router forwards such; the sender must use an address that is known beyond its link") \
+	X(in_link_local, "-", "the packet is from or to a link-local address (fe80::/10, 169.254.0.0/16), and no router forwards such; the sender must use an address that is known beyond its link") \
 	X(in_multicast, "-", "the destination is a multicast or broadcast address; culvert forwards unicast only") \
 	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one, or its buffer has no room for AH's work; raise the port's buffer size or lower the peer's MTU") \
 	X(in_no_sa, "InNoStates", "no inbound SA has this SPI and destination; the peers' keys or SPIs differ, or the SA is gone") \
@@ -50,6 +50,7 @@
 	X(in_policy_block, "InPolBlock", "an inbound policy says discard") \
 	X(in_tmpl_mismatch, "InTmplMismatch", "the packet came in clear, but a policy demands protection; the peer does not encrypt, or it is an attack") \
 	X(out_no_policy, "OutNoPols", "no outbound policy matches; add one if the packet is wanted") \
+	X(out_no_sa, "OutNoStates", "an outbound policy protects the packet, and has no SA to do it (`sas: []`); the log says `acquire` and which") \
 	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
 	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \
 	X(out_mtu, "OutBundleCheckError", "the packet is too big for the tunnel or the link; ICMP said so to the sender where it may be said") \

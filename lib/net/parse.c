@@ -12,6 +12,7 @@
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_prefetch.h>
+#include <rte_tcp.h>
 
 /* Packets whose headers are on their way to the cache while one is parsed. */
 #define PREFETCH_AHEAD 4
@@ -55,6 +56,14 @@ static bool parse_fragment(struct pkt *p, uint32_t offset, bool more, uint32_t b
 	return offset + bytes <= IP_BYTES_MAX;
 }
 
+/* Rare, and told here because later stages would have to touch the header for it. */
+static inline bool is_tcp_syn(const struct pkt *p, const uint8_t *l4, unsigned bytes)
+{
+	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)l4;
+
+	return bytes >= sizeof(*tcp) && tcp->tcp_flags & RTE_TCP_SYN_FLAG && !(p->flags & PKT_FRAGMENT);
+}
+
 /*
  * Record what selectors see of the next layer's header (RFC 4301 section 4.4.1.1); false if it is cut short.
  */
@@ -66,6 +75,8 @@ static inline bool parse_next_layer(struct rte_mbuf *m)
 
 	if (p->flags & PKT_LATER_FRAGMENT)
 		return true;
+	if (p->protocol == IPPROTO_TCP && is_tcp_syn(p, l4, bytes))
+		p->flags |= PKT_TCP_SYN;
 	switch (next_layer_ports(p->protocol, l4, bytes, &p->source_port, &p->destination_port)) {
 	case NEXT_LAYER_SHORT:
 		return false;

@@ -26,6 +26,7 @@
 	X(spd_in, "do what the inbound policy of a packet in clear says") \
 	X(spd_out, "do what the outbound policy says") \
 	X(alternatives, "which of the policy's SAs?") \
+	X(acquire, "tell control of a policy without an SA") \
 	X(ttl, "decrement the TTL or hop limit") \
 	X(esp_out_mtu, "does it fit the tunnel?") \
 	X(frag, "cut into fragments what does not fit") \
@@ -40,6 +41,7 @@
 	X(ah_in_finish, "the same for AH, whose IP header is restored") \
 	X(spd_in_selector, "may this SA carry the packet?") \
 	X(icmp_error, "judge an ICMP error by the packet that it quotes") \
+	X(mss_back, "lower the MSS of a SYN to what the tunnel back carries") \
 	X(split, "part what goes different ways") \
 	X(route, "find the next hop") \
 	X(route_mtu, "does it fit the link?") \

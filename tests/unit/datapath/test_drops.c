@@ -338,6 +338,11 @@ static void provoke_out_policy_block(void)
 	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.9.1"});
 }
 
+static void provoke_out_no_sa(void)
+{
+	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.8.1"});
+}
+
 static struct sa *sa_named(const char *name)
 {
 	for (size_t i = 0; i < env.control.n_sas; i++)

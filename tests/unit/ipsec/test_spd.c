@@ -732,12 +732,12 @@ static void entries_find(struct burst *burst)
 START_TEST(outbound_packets_go_the_way_of_their_policy)
 {
 	struct burst burst = stage_start();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 	struct rte_mbuf *to_protect = burst.pkts[PACKET_PROTECT];
 	struct rte_mbuf *to_bypass = burst.pkts[PACKET_BYPASS];
 
 	entries_find(&burst);
-	spd_out(&burst, &protect, &errors, &drops);
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], to_bypass);
 	ck_assert_uint_eq(pkt_of(to_bypass)->policy, 1);
@@ -884,11 +884,11 @@ static struct burst burst_of_both_families(void)
 START_TEST(an_empty_spd_lets_nothing_through)
 {
 	struct burst burst = burst_of_both_families();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 
 	spd_build();
 	entries_find(&burst);
-	spd_out(&burst, &protect, &errors, &drops);
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
 	ck_assert_uint_eq(burst.n + protect.n, 0);
 	ck_assert_uint_eq(dropped(DROP_out_no_policy), 2);
 	burst = burst_of_both_families();
@@ -920,7 +920,7 @@ static struct burst burst_of_icmp(uint8_t type, const char *source)
 /* ICM-2: errors alone, and only where no policy has said what is to become of them. */
 START_TEST(icmp_errors_without_a_policy_are_set_aside)
 {
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 
 	source_add(rule_add(POLICY_DISCARD, NULL), "10.9.0.0/24");
 	source_add(rule_add(POLICY_PROTECT, &sas[1]), "10.8.0.0/24");
@@ -930,7 +930,7 @@ START_TEST(icmp_errors_without_a_policy_are_set_aside)
 		struct burst in = burst_of_icmp(i == 0 ? 8 : 11, i == 1 ? "10.9.0.1" : "10.8.0.1");
 
 		entries_find(&out);
-		spd_out(&out, &protect, &errors, &drops);
+		spd_out(&out, &protect, &no_sa, &errors, &drops);
 		ck_assert_uint_eq(errors.n, i == 2);
 		entries_find(&in);
 		spd_in_selector(&in, NULL, &errors, &tally);
@@ -955,13 +955,31 @@ START_TEST(an_entry_says_whether_it_takes_icmp_errors) // ICM-2
 }
 END_TEST
 
+/* SPD-10 */
+START_TEST(a_packet_to_protect_without_an_sa_is_parted_from_the_others)
+{
+	struct burst burst = stage_start();
+	struct burst protect = {0}, no_sa = {0};
+	struct rte_mbuf *to_protect = burst.pkts[PACKET_PROTECT];
+
+	entries_find(&burst);
+	pkt_of(to_protect)->policy_sa = NULL;
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
+	ck_assert_uint_eq(protect.n, 0);
+	ck_assert_uint_eq(no_sa.n, 1);
+	ck_assert_ptr_eq(no_sa.pkts[0], to_protect);
+	burst_free(&no_sa);
+	burst_free(&burst);
+}
+END_TEST
+
 START_TEST(an_empty_burst_stays_empty)
 {
 	struct burst burst = stage_start();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 
 	burst_free(&burst);
-	spd_out(&burst, &protect, &errors, &drops);
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
 	spd_in_clear(&burst, &drops);
 	spd_in_host(&burst, &drops);
 	spd_in_selector(&burst, NULL, &errors, &tally);
@@ -1002,6 +1020,7 @@ int main(void)
 	tcase_add_test(cases, an_empty_spd_lets_nothing_through);
 	tcase_add_test(cases, icmp_errors_without_a_policy_are_set_aside);
 	tcase_add_test(cases, an_entry_says_whether_it_takes_icmp_errors);
+	tcase_add_test(cases, a_packet_to_protect_without_an_sa_is_parted_from_the_others);
 	tcase_add_test(cases, an_empty_burst_stays_empty);
 	return eal_run_suite(suite);
 }
