@@ -36,6 +36,7 @@ static const struct schema_choice modes[] = {{"tunnel", 0}, {NULL, 0}};
 static const struct schema_choice dfs[] = {
 	{"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}, {"copy", SA_DF_COPY}, {NULL, 0}};
 static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, {NULL, 0}};
+static const struct schema_choice tfcs[] = {{"mtu", SA_TFC_MTU}, {NULL, 0}};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
@@ -131,6 +132,27 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The DF flag of an outbound SA's IPv4 tunnel header; `copy` takes the inner packet's, and sets it for an IPv6 packet."},
 	{"dscp", .type = &read_dscp, FIELD(struct sa_conf, dscp), .choices = dscps, .fallback = "copy",
 		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
+	{"rekey_time", .type = &read_duration, FIELD(struct sa_conf, limits[SA_LIMIT_TIME].soft), .max = SA_TIME_MAX_S,
+		.absent = "none", .doc = "How long after it was made an SA is to be replaced, which the log then says."},
+	{"life_time", .type = &read_duration, FIELD(struct sa_conf, limits[SA_LIMIT_TIME].hard), .max = SA_TIME_MAX_S,
+		.absent = "none", .doc = "How long after it was made an SA ends: its packets are dropped."},
+	{"rekey_bytes", .type = &read_size, FIELD(struct sa_conf, limits[SA_LIMIT_BYTES].soft),
+		.absent = "none", .doc = "After so many bytes that its cipher worked on (padding too) an SA is to be replaced."},
+	{"life_bytes", .type = &read_size, FIELD(struct sa_conf, limits[SA_LIMIT_BYTES].hard),
+		.absent = "none; an outbound SA with 3DES: 8M",
+		.doc = "After so many such bytes an SA ends. It may end a little sooner, and never later."},
+	{"rekey_packets", .type = &read_number, FIELD(struct sa_conf, limits[SA_LIMIT_PACKETS].soft), .min = 1,
+		.max = INT64_MAX, .unit = "packets", .absent = "none",
+		.doc = "After so many packets an SA is to be replaced."},
+	{"life_packets", .type = &read_number, FIELD(struct sa_conf, limits[SA_LIMIT_PACKETS].hard), .min = 1,
+		.max = INT64_MAX, .unit = "packets", .absent = "none; an outbound SA with AES and ESN: 2^38",
+		.doc = "After so many packets an SA ends."},
+	{"tfc_padding", .type = &read_tfc, FIELD(struct sa_conf, tfc_bytes), .choices = tfcs, .max = PORT_MTU_MAX,
+		.fallback = "0",
+		.doc = "Outbound: make inner packets that are shorter so many bytes long (RFC 4303 section 2.7), `mtu` as long as the tunnel carries; 0 leaves them."},
+	{"dummy_rate", .type = &read_number, FIELD(struct sa_conf, dummy_rate_pps), .max = SA_DUMMY_RATE_MAX,
+		.unit = "packets a second", .fallback = "0",
+		.doc = "Outbound: dummy packets of random lengths to send beside the traffic (RFC 4303 section 2.6)."},
 	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
 		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
 };
@@ -249,12 +271,34 @@ static void check_insecure(
 			sa->alg->insecure);
 }
 
+/* A soft limit past the hard one would never be reached. */
+static void check_limits(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	static const struct {
+		const char *soft;
+		const char *hard;
+	} keys[] = {
+		[SA_LIMIT_TIME] = {"rekey_time", "life_time"},
+		[SA_LIMIT_BYTES] = {"rekey_bytes", "life_bytes"},
+		[SA_LIMIT_PACKETS] = {"rekey_packets", "life_packets"},
+	};
+
+	for (size_t kind = 0; kind < SA_LIMIT_COUNT; kind++) {
+		const struct sa_limit *limit = &sa->limits[kind];
+
+		if (limit->hard > 0 && limit->soft > limit->hard)
+			read_fault(reader, yaml_node_find(result->node, keys[kind].soft), keys[kind].soft,
+				"is more than '%s'", keys[kind].hard);
+	}
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
 	const struct sa_conf *sa = object;
 
 	check_key(reader, result, sa);
 	check_insecure(reader, result, sa);
+	check_limits(reader, result, sa);
 	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
 		sa->source.family != sa->destination.family)
 		read_fault(reader, yaml_node_find(result->node, "destination"), "destination",

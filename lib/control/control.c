@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "control/host_if.h"
 #include "control/icv_hint.h"
+#include "control/lifetime.h"
 
 /* How often control looks for work: an ARP answer waits no longer than this. */
 #define CONTROL_PERIOD_US 500
@@ -67,7 +68,7 @@ static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t li
 
 /* Until it is asked to stop, or idle. */
 static int serve(struct control *control, struct control_requests *requests, uint32_t until_idle_s,
-	struct icv_hint *hint)
+	struct icv_hint *hint, struct lifetime *lifetime)
 {
 	uint64_t last_received = 0, last_change_ns = clock_now_ns();
 
@@ -78,6 +79,7 @@ static int serve(struct control *control, struct control_requests *requests, uin
 			return -EIO;
 		host_if_poll(control, now_ns);
 		icv_hint_poll(hint, control->sas, now_ns);
+		lifetime_poll(lifetime, now_ns);
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);
@@ -93,14 +95,18 @@ static int serve(struct control *control, struct control_requests *requests, uin
 int control_run(struct control *control, struct control_requests *requests, uint32_t until_idle_s)
 {
 	struct icv_hint hint;
+	struct lifetime lifetime;
 	int ret;
 
 	log_info("forwarding");
 	icv_hint_init(&hint, control->n_sas);
-	ret = serve(control, requests, until_idle_s, &hint);
+	lifetime_init(&lifetime, control->sas, control->n_sas, lifetime_log, NULL);
+	ret = serve(control, requests, until_idle_s, &hint, &lifetime);
 	/* A run that was short tells it too. */
 	icv_hint_look(&hint, control->sas);
 	icv_hint_fini(&hint);
+	lifetime_look(&lifetime, clock_now_ns());
+	lifetime_fini(&lifetime);
 	if (ret == 0)
 		log_info("stopping");
 	return ret;

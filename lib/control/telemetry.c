@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_telemetry.h>
 
+#include "base/clock.h"
 #include "base/counter.h"
+#include "control/lifetime.h"
 
 /*
  * A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63
@@ -129,6 +132,29 @@ static int answer_sas(const struct control *control, const char *argument, struc
 	return 0;
 }
 
+/* What was used of each limit, as `seconds_used` with `seconds_soft` and `seconds_hard`. */
+static void answer_life(const struct sa *sa, struct rte_tel_data *data)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	rte_tel_data_add_dict_u64(data, "ended", atomic_load(&sa->life->ended_by) != LIFE_GOES_ON);
+	for (enum sa_limit_kind kind = 0; kind < SA_LIMIT_COUNT; kind++) {
+		const struct sa_limit *limit = &sa->life->limits[kind];
+		char name[32];
+
+		if (limit->soft == 0 && limit->hard == 0)
+			continue;
+		snprintf(name, sizeof(name), "%s_used", lifetime_unit(kind));
+		rte_tel_data_add_dict_u64(data, name, sa_life_used(sa, kind, now_ns));
+		snprintf(name, sizeof(name), "%s_soft", lifetime_unit(kind));
+		if (limit->soft > 0)
+			rte_tel_data_add_dict_u64(data, name, limit->soft);
+		snprintf(name, sizeof(name), "%s_hard", lifetime_unit(kind));
+		if (limit->hard > 0)
+			rte_tel_data_add_dict_u64(data, name, limit->hard);
+	}
+}
+
 static int answer_sa(const struct control *control, const char *argument, struct rte_tel_data *data)
 {
 	struct sa_counters sum;
@@ -151,6 +177,12 @@ static int answer_sa(const struct control *control, const char *argument, struct
 		data, "sequence", sa->inbound ? replay_highest(sa->replay) : atomic_load(&sa->seq.next) - 1);
 	rte_tel_data_add_dict_u64(data, "packets", sum.packets);
 	rte_tel_data_add_dict_u64(data, "bytes", sum.bytes);
+	rte_tel_data_add_dict_u64(data, "dummies", sum.dummies);
+	if (sum.last_tsc > 0)
+		rte_tel_data_add_dict_u64(
+			data, "idle_seconds", (rte_rdtsc() - sum.last_tsc) / rte_get_tsc_hz());
+	if (sa->life)
+		answer_life(sa, data);
 	for (unsigned i = 0; i < SA_DROP_COUNT; i++)
 		if (sum.drops[i] > 0)
 			rte_tel_data_add_dict_u64(data, drop_name(sa_drop_reason(i)), sum.drops[i]);

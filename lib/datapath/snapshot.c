@@ -9,5 +9,6 @@ void snapshot_destroy(struct snapshot *snapshot)
 	spd_destroy(snapshot->spd_out);
 	spd_destroy(snapshot->spd_in);
 	route_table_destroy(snapshot->routes);
+	rte_free(snapshot->dummies.sas);
 	rte_free(snapshot);
 }

@@ -11,6 +11,7 @@
 #include "fwd/local.h"
 #include "fwd/neigh.h"
 #include "fwd/route.h"
+#include "ipsec/dummy.h"
 #include "ipsec/spd.h"
 #include "net/parse.h"
 
@@ -31,6 +32,7 @@ struct snapshot {
 	struct spd *spd_out;
 	struct spd *spd_in;
 	struct route_table *routes;
+	struct dummy_list dummies;
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
 	uint8_t n_ports;

@@ -31,6 +31,27 @@ enum sa_df {
 	SA_DF_COPY, /* an IPv4 packet's own; set for an IPv6 packet, which no router fragments */
 };
 
+/* What an SA's life is counted in. */
+enum sa_limit_kind {
+	SA_LIMIT_TIME, /* seconds since it was made */
+	SA_LIMIT_BYTES,
+	SA_LIMIT_PACKETS,
+	SA_LIMIT_COUNT,
+};
+
+/*
+ * RFC 4301 section 4.4.2.1: at the soft one it is to be replaced, at the hard one it ends. 0: none.
+ */
+struct sa_limit {
+	uint64_t soft;
+	uint64_t hard;
+};
+
+#define SA_TIME_MAX_S     (10u * 366 * 24 * 3600)
+#define SA_TFC_NONE       0
+#define SA_TFC_MTU        UINT16_MAX
+#define SA_DUMMY_RATE_MAX 1000
+
 struct sa_conf {
 	char *name;
 	uint32_t spi;          /* host order */
@@ -42,7 +63,14 @@ struct sa_conf {
 	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
 	enum sa_df df;
 	int dscp; /* of the tunnel's header, or SA_DSCP_COPY: the inner packet's (RFC 4301 section 4.4.2.1) */
-	bool allow_insecure; /* the operator knows what alg->insecure says */
+	struct sa_limit limits[SA_LIMIT_COUNT];
+	/*
+	 * Outbound, RFC 4303 section 2.7: inner packets that are shorter get so long, or SA_TFC_MTU: as long
+	 * as the tunnel carries.
+	 */
+	int tfc_bytes;
+	uint32_t dummy_rate_pps; /* outbound: dummy packets (RFC 4303 section 2.6) */
+	bool allow_insecure;     /* the operator knows what alg->insecure says */
 };
 
 #endif

@@ -37,6 +37,7 @@
 	X(in_replay, "InStateSeqError", "this ESP sequence number was accepted before: a duplicate on the way, or a replay") \
 	X(in_late, "InStateSeqError", "the ESP sequence number is older than the replay window; raise `replay_window`, or the peer restarted with the same key") \
 	X(in_icv, "InStateProtoError", "the ICV does not verify: the keys or algorithms differ, or the packet was changed on the way") \
+	X(in_expired, "InStateExpired", "the inbound SA has reached a hard limit (`life_time`, `life_bytes`, `life_packets`); it needs a new key") \
 	X(in_sa_proto, "InStateProtoError", "the decrypted packet is malformed (padding, next header, inner header or length); the peer is broken") \
 	X(in_dummy, "-", "a dummy packet (next header 59), sent to hide traffic and meant to be dropped") \
 	X(in_ecn, "-", "the tunnel marked congestion on a packet whose ends don't support it (RFC 6040 section 4.2)") \
@@ -46,6 +47,7 @@
 	X(in_tmpl_mismatch, "InTmplMismatch", "the packet came in clear, but a policy demands protection; the peer does not encrypt, or it is an attack") \
 	X(out_no_policy, "OutNoPols", "no outbound policy matches; add one if the packet is wanted") \
 	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
+	X(out_expired, "OutStateExpired", "the outbound SA has reached a hard limit (`life_time`, `life_bytes`, `life_packets`, or its cipher's own); it needs a new key") \
 	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \
 	X(out_mtu, "OutBundleCheckError", "the packet is too big for the tunnel or the link; ICMP said so to the sender where it may be said") \
 	X(out_buf, "OutError", "the packet's buffer has no room for the tunnel's headers or trailer; raise the buffer size") \

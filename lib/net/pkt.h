@@ -37,6 +37,7 @@ enum pkt_flag {
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
 	PKT_OWN = 1 << 10,   /* its destination is one of the gateway's own addresses; set by flows_find */
 	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
+	PKT_DUMMY = 1 << 12, /* outbound ESP that carries nothing (RFC 4303 section 2.6) */
 };
 
 struct pkt {

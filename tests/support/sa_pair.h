@@ -20,6 +20,9 @@ struct sa_spec {
 	bool has_dscp; /* else copied */
 	uint8_t dscp;
 	unsigned n_workers; /* 0: 1 */
+	struct sa_limit limits[SA_LIMIT_COUNT];
+	int tfc_bytes;
+	uint32_t dummy_rate_pps;
 };
 
 struct sa_pair {
