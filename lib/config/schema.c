@@ -51,6 +51,8 @@ static const struct schema_key control_keys[] = {
 	{"directory", .type = &read_path, FIELD(struct gateway, control_directory),
 		.absent = "chosen by the daemon",
 		.doc = "Where the daemon keeps its lock and its control socket; one daemon holds it."},
+	{"audit", .type = &read_bool, FIELD(struct gateway, audit), .fallback = "true",
+		.doc = "Log what RFC 4301 and RFC 4303 call auditable events: packets of no SA, replays, wrong ICVs, packets that their SA may not carry or that came in clear, SAs that have ended. A flood is told of by a few lines and a count."},
 };
 
 static const struct schema_key memory_keys[] = {

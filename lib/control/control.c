@@ -80,6 +80,7 @@ static int serve(struct control *control, struct control_requests *requests, uin
 		host_if_poll(control, now_ns);
 		icv_hint_poll(hint, control->sas, now_ns);
 		lifetime_poll(lifetime, now_ns);
+		audit_log_poll(control, now_ns);
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);

@@ -78,6 +78,8 @@ void worker_tick(struct worker *w)
 {
 	w->now_tsc = rte_rdtsc();
 	w->tally.now_tsc = w->now_tsc;
+	if (w->audit)
+		audit_refill(w->audit, w->now_tsc);
 }
 
 /* One round over everything that can bring a packet; how many came. */

@@ -7,6 +7,7 @@
 #ifndef CULVERT_DATAPATH_WORKER_H
 #define CULVERT_DATAPATH_WORKER_H
 
+#include "datapath/audit.h"
 #include "datapath/flows.h"
 #include "datapath/host.h"
 #include "datapath/snapshot.h"
@@ -61,6 +62,7 @@ struct worker {
 	struct crypto_worker *crypto;
 	struct flows *flows;        /* worker: rw */
 	struct reass *reass;        /* worker: rw */
+	struct audit *audit;        /* NULL: off */
 	struct frag frag;           /* worker: rw */
 	struct dummy_maker dummies; /* worker: rw */
 	struct host_queue host;

@@ -73,6 +73,7 @@ struct memory_conf {
 
 struct gateway {
 	char *control_directory; /* lock and sockets; one daemon holds it */
+	bool audit;              /* log auditable events, RFC 4301 section 9 */
 	struct workers_conf workers;
 	struct memory_conf memory;
 	struct port_conf *ports;

@@ -72,9 +72,20 @@ enum drop_reason {
 		DROP_COUNT
 };
 
+/*
+ * Where drops of some reasons are recorded (datapath/audit.h). Each thread that drops has its own, and alone
+ * writes it; any thread may read `suppressed`.
+ */
+struct drop_audit {
+	void (*post)(struct drop_audit *audit, struct rte_mbuf *m, enum drop_reason reason);
+	uint8_t tokens[DROP_COUNT];      /* so many may be recorded now; 0 for most reasons, always */
+	uint64_t suppressed[DROP_COUNT]; /* drops that were not recorded */
+};
+
 /* One worker's counters, by the port that the packet came in by. */
 struct drops {
-	uint64_t total; /* of all reasons and ports */
+	uint64_t total;           /* of all reasons and ports */
+	struct drop_audit *audit; /* NULL: nothing is recorded */
 	uint64_t count[PKT_PORTS_MAX + 1][DROP_COUNT];
 #ifdef CULVERT_STAGE_CYCLES
 	struct stage_cycles stages[STAGE_COUNT]; /* here, since every stage has its worker's drops */
@@ -86,11 +97,21 @@ const char *drop_name(enum drop_reason reason);
 const char *drop_xfrm_name(enum drop_reason reason);
 const char *drop_text(enum drop_reason reason);
 
+static inline void drop_audit_one(struct drop_audit *audit, struct rte_mbuf *m, enum drop_reason reason)
+{
+	if (audit->tokens[reason] > 0)
+		audit->post(audit, m, reason);
+	else
+		audit->suppressed[reason]++;
+}
+
 /* Count the drop of a packet that lives on as something else (an ICMP error). */
 static inline void drop_count_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)
 {
 	drops->total++;
 	drops->count[pkt_of(m)->port_in][reason]++;
+	if (drops->audit)
+		drop_audit_one(drops->audit, m, reason);
 }
 
 static inline void drop_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)

@@ -1,11 +1,12 @@
-"""How long an SA lives, and what hides its traffic."""
+"""How long an SA lives, what hides its traffic, and what is told of packets that it should not have had."""
+import re
 import time
 import unittest
 
 from scapy.layers.inet import IP
 from scapy.layers.ipsec import ESP
 
-from culvert import A, B, Site, built, routed, udp
+from culvert import A, B, Site, built, ip, routed, udp
 
 OUT = udp(A.host[4], B.host[4], b"x" * 32)  # an inner packet of 60 bytes, 64 for the cipher
 IN = udp(B.host[4], A.host[4], b"x" * 32)
@@ -162,3 +163,62 @@ class Hiding(unittest.TestCase):
         daemon.signal()
         site.result(daemon, 0)
         self.assertGreater(seconds, 1.0)
+
+
+def events(run, name):
+    return [line for line in run.stderr.splitlines() if f" audit event={name} " in line]
+
+
+class Audit(unittest.TestCase):
+    def test_each_event_says_what_is_asked_for(self):
+        # SAL-2, AR-7, ESP-3, SPD-4, SPD-5
+        site, peer = site_with()
+        good = peer.seal(IN, seq=1)
+        unknown = built(ip(B.wan[4], A.wan[4]) / ESP(spi=0x999, seq=7, data=bytes(64)))
+        forged = built(good.__class__(bytes(peer.seal(IN, seq=2))[:-1] + b"\0"))
+        wrong = peer.seal(udp("10.9.0.1", A.host[4], sport=53, dport=99), seq=3)
+
+        run = site.run(wan=[good, good, unknown, forged, wrong, IN])
+
+        ends = f"source={B.wan[4]} destination={A.wan[4]}"
+        self.assertIn(f"sa=t-in spi=0x00002001 protocol=esp {ends} seq=1 port=wan suppressed=0",
+            events(run, "in_replay")[0])
+        self.assertIn(f"event=in_no_sa spi=0x00000999 protocol=esp {ends} seq=7", events(run, "in_no_sa")[0])
+        self.assertIn(f"sa=t-in spi=0x00002001 protocol=esp {ends} seq=2", events(run, "in_icv")[0])
+        self.assertIn(f"sa=t-in spi=0x00002001 protocol=esp {ends} seq=3 inner_source=10.9.0.1 "
+            f"inner_destination={A.host[4]} inner_protocol=17 inner_source_port=53 inner_destination_port=99 "
+            f"sa_policy=p1 sa_source={B.net[4]} sa_destination={A.net[4]} port=wan", events(run, "in_selector")[0])
+        self.assertIn(f"event=in_tmpl_mismatch source={B.host[4]} destination={A.host[4]} protocol=17 "
+            "source_port=1000 destination_port=2000 port=wan", events(run, "in_tmpl_mismatch")[0])
+
+    def test_the_end_of_the_numbers_is_an_event(self):
+        # ESP-6, LIF-1
+        site, _ = site_with(out={"life_packets": 1})
+
+        run = site.run(lan=[OUT] * 2)
+
+        self.assertIn(f"sa=t-out spi=0x00001001 protocol=esp source={A.wan[4]} destination={B.wan[4]} "
+            f"inner_source={A.host[4]}", events(run, "out_expired")[0])
+
+    def test_a_flood_is_told_of_by_few_lines_that_count_all(self):
+        # AR-7
+        site, peer = site_with()
+        good = peer.seal(IN, seq=1)
+
+        run = site.run(wan=[good] * 3000)
+
+        lines = events(run, "in_replay")
+        told = sum("seq=" in line for line in lines)
+        suppressed = sum(int(re.search(r"suppressed=(\d+)", line)[1]) for line in lines)
+        self.assertEqual(told + suppressed, 2999)
+        self.assertLess(len(lines), 200)
+
+    def test_it_can_be_off(self):
+        site, peer = site_with()
+        site.conf["control"]["audit"] = False
+        good = peer.seal(IN, seq=1)
+
+        run = site.run(wan=[good] * 3)
+
+        self.assertEqual(run.drops, {"in_replay": 2})
+        self.assertNotIn("audit", run.stderr)

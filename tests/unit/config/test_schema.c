@@ -119,6 +119,7 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert(!gateway.sas[0].esn);
 	ck_assert_int_eq(gateway.sas[0].df, SA_DF_SET);
 	ck_assert_int_eq(gateway.sas[0].dscp, SA_DSCP_COPY);
+	ck_assert(gateway.audit);
 	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_BYTES].hard, 0);
 	ck_assert_int_eq(gateway.sas[0].tfc_bytes, SA_TFC_NONE);
 	ck_assert_uint_eq(gateway.sas[0].dummy_rate_pps, 0);
@@ -134,7 +135,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 {
 	struct gateway gateway;
 	char *printed = load_text(
-		"control: {directory: /run/c}\n"
+		"control: {directory: /run/c, audit: false}\n"
 		"memory: {hugepages: false, size_mb: 512, packets: 8192}\n"
 		"workers: {lcores: [3, 5], crypto: [openssl, \"0000:3d:01.0\"], crypto_mode: async, "
 		"idle_sleep_us: 0}\n"
@@ -179,6 +180,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert_uint_eq(gateway.sas[0].key.bytes[19], 0x13);
 	ck_assert_uint_eq(gateway.sas[0].replay_window_pkts, 0);
 	ck_assert_int_eq(gateway.sas[0].dscp, 46);
+	ck_assert(!gateway.audit);
 	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_TIME].soft, 5400);
 	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_TIME].hard, 7200);
 	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_BYTES].soft, UINT64_C(3) << 30);
