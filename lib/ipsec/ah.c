@@ -10,6 +10,7 @@
 #include "net/transport.h"
 
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <rte_prefetch.h>
@@ -155,28 +156,47 @@ static bool encapsulate_one(struct rte_mbuf *m, const struct sa *sa, uint16_t fr
 	return cover_one(m);
 }
 
-/* n packets of one SA; returns how many were encapsulated, and drops the others. */
-static uint16_t encapsulate_run(
-	struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept, const struct sa_tally *tally)
+/* n packets of one SA, and as many numbers; returns how many were encapsulated, and drops the others. */
+static uint16_t encapsulate_numbered(struct rte_mbuf **pkts, uint16_t n, uint64_t first,
+	struct rte_mbuf **kept, const struct sa_tally *tally)
 {
-	struct sa *sa = pkt_of(pkts[0])->sa;
-	uint16_t front = sa->outer_bytes + sa_ah_bytes(sa);
-	uint64_t first = 0;
-	uint32_t reserved = seq_reserve(&sa->seq, n, &first);
+	struct sa *sa = n > 0 ? pkt_of(pkts[0])->sa : NULL;
+	bool is_metered = sa && atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_METERED;
 	uint16_t n_kept = 0;
 
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
+		uint16_t front = sa->outer_bytes + sa_ah_bytes(sa);
 
-		if (i >= reserved)
-			sa_drop_one(tally, m, out_seq_overflow);
-		else if (!has_room_out_one(m, front))
+		if (!has_room_out_one(m, front))
 			sa_drop_one(tally, m, out_buf);
+		else if (is_metered && !sa_pay_one(sa, tally, pkt_of(m)->ip_len + front))
+			sa_drop_one(tally, m, out_expired);
 		else if (!encapsulate_one(m, sa, front, first + i))
 			sa_drop_one(tally, m, in_hdr);
 		else
 			kept[n_kept++] = m;
 	}
+	return n_kept;
+}
+
+/* n packets of one SA. */
+static uint16_t encapsulate_run(
+	struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept, const struct sa_tally *tally)
+{
+	struct sa *sa = pkt_of(pkts[0])->sa;
+	bool is_ended = atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_ENDED;
+	uint64_t first = 0;
+	uint16_t reserved, n_kept;
+
+	if (is_ended) {
+		for (uint16_t i = 0; i < n; i++)
+			sa_drop_one(tally, pkts[i], out_expired);
+		return 0;
+	}
+	reserved = (uint16_t)seq_reserve(&sa->seq, n, &first);
+	n_kept = encapsulate_numbered(pkts, reserved, first, kept, tally);
+	esp_out_drop_unnumbered(&pkts[reserved], n - reserved, tally);
 	return n_kept;
 }
 
@@ -215,6 +235,8 @@ static struct verdict locate_one(struct rte_mbuf *m)
 	struct pkt *p = pkt_of(m);
 	uint16_t ah_bytes = sa_ah_bytes(p->sa);
 
+	if (atomic_load_explicit(&p->sa->special, memory_order_relaxed) & SA_ENDED)
+		return DROP(in_expired);
 	if (p->l4 + ah_bytes > p->ip_len || header_one(m)->length != length_field(ah_bytes))
 		return DROP(in_hdr);
 	p->seq = replay_guess(p->sa->replay, rte_be_to_cpu_32(header_one(m)->seq));

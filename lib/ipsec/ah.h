@@ -17,8 +17,8 @@
 /*
  * Put the AH of the SA in struct pkt in front of each packet, with the tunnel's header, or behind its IP
  * header and extension headers (RFC 4302 section 3.1.1); struct pkt then describes the outer packet
- * (PKT_LOCAL set), with esp_offset, icv_offset and seq. Drops: out_seq_overflow, out_buf, in_hdr (malformed
- * IP options).
+ * (PKT_LOCAL set), with esp_offset, icv_offset and seq. Drops: out_seq_overflow, out_expired, out_buf, in_hdr
+ * (malformed IP options).
  */
 void ah_out_prepare(struct burst *burst, const struct sa_tally *tally);
 
@@ -28,8 +28,8 @@ void ah_out_finish(struct burst *burst, const struct sa_tally *tally);
 
 /*
  * For packets with an SA: check lengths, and set esp_offset, icv_offset and the 64-bit seq in struct pkt.
- * Drops: in_hdr (not of the algorithm's length, or malformed IP options), in_seq_zero, in_replay, in_late,
- * in_buf.
+ * Drops: in_expired, in_hdr (not of the algorithm's length, or malformed IP options), in_seq_zero, in_replay,
+ * in_late, in_buf.
  */
 void ah_in_prepare(struct burst *burst, const struct sa_tally *tally);
 

@@ -745,6 +745,39 @@ START_TEST(the_last_number_is_used_and_none_after_it)
 }
 END_TEST
 
+// LIF-1
+START_TEST(a_lifetime_in_bytes_counts_what_the_icv_covers)
+{
+	struct sa_spec plain = kind_of(_i, "null-sha256"), limited = plain;
+	struct sa *out = sa_of(&env, &plain, false), *limited_out, *limited_in;
+	struct rte_mbuf *sent[4];
+
+	sent[0] = sent_of(out, packet_for(out, 5));
+	limited.limits[SA_LIMIT_BYTES].hard = 3 * (uint64_t)pkt_of(sent[0])->ip_len;
+	limited_out = sa_of(&env, &limited, false);
+	limited_in = sa_of(&env, &limited, true);
+	for (unsigned i = 1; i < 4; i++)
+		sent[i] = sent_of(out, packet_for(out, 5));
+	for (unsigned i = 0; i < 4; i++) {
+		struct rte_mbuf *m = sent_of(limited_out, packet_for(limited_out, 5));
+
+		ck_assert_uint_eq(m != NULL, i < 3);
+		ck_assert_uint_eq(is_accepted(arriving_whole(limited_in, sent[i])), i < 3);
+		rte_pktmbuf_free(m);
+	}
+	/* Now that it has ended, no packet passes. */
+	ck_assert_ptr_null(sent_of(limited_out, packet_for(limited_out, 5)));
+	ck_assert(!is_accepted(arriving_whole(limited_in, sent[3])));
+	ck_assert_uint_eq(dropped(DROP_out_expired), 2);
+	ck_assert_uint_eq(dropped(DROP_in_expired), 2);
+	for (unsigned i = 0; i < 4; i++)
+		rte_pktmbuf_free(sent[i]);
+	sa_destroy(out);
+	sa_destroy(limited_out);
+	sa_destroy(limited_in);
+}
+END_TEST
+
 START_TEST(what_the_driver_failed_is_dropped)
 {
 	struct sa_pair pair = pair_of(_i);
@@ -826,6 +859,7 @@ int main(void)
 		tcase, the_ip_header_is_kept_behind_the_packet_where_there_is_no_room_in_front, 0, N_KINDS);
 	tcase_add_loop_test(tcase, a_packet_without_room_is_dropped_by_name, 0, N_KINDS);
 	tcase_add_test(tcase, the_last_number_is_used_and_none_after_it);
+	tcase_add_loop_test(tcase, a_lifetime_in_bytes_counts_what_the_icv_covers, 0, N_KINDS);
 	tcase_add_loop_test(tcase, what_the_driver_failed_is_dropped, 0, N_KINDS);
 	tcase_add_loop_test(tcase, what_is_to_be_cut_or_copied_stays_marked, 0, N_KINDS);
 	tcase_add_loop_test(tcase, the_inner_mtu_is_exact, 0, N_KINDS);
