@@ -29,6 +29,7 @@
 #include "datapath/icmp_errors.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
+#include "ipsec/ah.h"
 #include "ipsec/bundle.h"
 #include "ipsec/dummy.h"
 #include "ipsec/esp_in.h"
@@ -59,6 +60,11 @@ static bool is_nested(struct rte_mbuf *m, const struct snapshot *s)
 	return true;
 }
 
+static bool is_ah(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
+{
+	return pkt_of(m)->sa->protocol == SA_AH;
+}
+
 static bool is_own(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 {
 	return (pkt_of(m)->flags & PKT_OWN) != 0;
@@ -82,6 +88,33 @@ static inline void split(struct worker *w, struct burst *b, pkt_test test, struc
 			b->pkts[kept++] = b->pkts[i];
 	}
 	b->n = kept;
+}
+
+/* The reverse of split. */
+static inline void join(struct burst *b, const struct burst *moved)
+{
+	for (uint16_t i = 0; i < moved->n; i++)
+		burst_add_one(b, moved->pkts[i]);
+	b->seen |= moved->seen;
+}
+
+/* What to do with packets of ESP, and with packets of AH. */
+typedef void (*step)(struct burst *b, const struct sa_tally *tally);
+
+/* To each packet what its SA's protocol says; few gateways have another than ESP. */
+static __rte_always_inline void by_protocol(struct worker *w, struct burst *b, step esp, step ah)
+{
+	BURST(others);
+
+	others.seen = 0;
+	if (!w->snapshot->has_bundles) {
+		esp(b, &w->tally);
+		return;
+	}
+	split(w, b, is_ah, &others);
+	esp(b, &w->tally);
+	ah(&others, &w->tally);
+	join(b, &others);
 }
 
 /*
@@ -201,7 +234,7 @@ static void encrypted(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)
 		return;
-	esp_out_finish(b, &w->tally);
+	by_protocol(w, b, esp_out_finish, ah_out_finish);
 	applied(w, b);
 }
 
@@ -210,7 +243,7 @@ static void encrypt(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)
 		return;
-	esp_out_prepare(b, &w->tally);
+	by_protocol(w, b, esp_out_prepare, ah_out_prepare);
 	crypto_run(w->crypto, b, &w->tally);
 	encrypted(w, b);
 }
@@ -339,7 +372,7 @@ static void decrypted(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)
 		return;
-	esp_in_finish(b, &w->tally);
+	by_protocol(w, b, esp_in_finish, ah_in_finish);
 	decapsulated(w, b);
 }
 
@@ -351,7 +384,7 @@ static void inbound(struct worker *w, struct burst *b)
 	sad_lookup(b, w->sad, &w->tally);
 	if (w->snapshot->has_bundles)
 		bundle_check(b, &w->tally);
-	esp_in_prepare(b, &w->tally);
+	by_protocol(w, b, esp_in_prepare, ah_in_prepare);
 	crypto_run(w->crypto, b, &w->tally);
 	decrypted(w, b);
 }

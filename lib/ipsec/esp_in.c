@@ -10,13 +10,11 @@
 #include <rte_prefetch.h>
 
 #include "ipsec/natt.h"
+#include "ipsec/verdict.h"
 #include "net/parse.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
 #include "net/transport.h"
-
-#define ECN_MASK 0x03
-#define ECN_DROP 0xff
 
 /* RFC 4303 section 2.4: the n-th byte of padding is n. */
 #define PAD8(n) (n), (n) + 1, (n) + 2, (n) + 3, (n) + 4, (n) + 5, (n) + 6, (n) + 7
@@ -27,57 +25,6 @@ static const uint8_t padding[] = {PAD64(1), PAD64(65), PAD64(129), PAD8(193), PA
 	PAD8(225), PAD8(233), PAD8(241), 249, 250, 251, 252, 253, 254, 255};
 
 _Static_assert(sizeof(padding) == UINT8_MAX, "the longest padding");
-
-/*
- * RFC 6040 section 4.2: the new inner codepoint by inner (row) and outer (column), both in the order of their
- * numbers: Not-ECT, ECT(1), ECT(0), CE.
- */
-static const uint8_t ecn_merged[4][4] = {
-	{0, 0, 0, ECN_DROP},
-	{1, 1, 1, 3},
-	{2, 1, 2, 3},
-	{3, 3, 3, 3},
-};
-
-/* What came of one packet: DROP_COUNT where it is to be kept. */
-struct verdict {
-	enum drop_reason reason;
-	enum sa_drop slot;
-};
-
-#define KEEP       ((struct verdict){.reason = DROP_COUNT})
-#define DROP(name) ((struct verdict){.reason = DROP_##name, .slot = SA_DROP_##name})
-
-static inline bool is_kept_one(struct verdict verdict)
-{
-	return verdict.reason == DROP_COUNT;
-}
-
-static inline struct verdict verdict_of(enum replay_verdict replay)
-{
-	switch (replay) {
-	case REPLAY_OK:
-		return KEEP;
-	case REPLAY_ZERO:
-		return DROP(in_seq_zero);
-	case REPLAY_DUPLICATE:
-		return DROP(in_replay);
-	default:
-		return DROP(in_late);
-	}
-}
-
-/* Keep the packet, or drop it as the verdict says; returns how many were kept. */
-static inline uint16_t apply_one(
-	struct rte_mbuf *m, struct verdict verdict, struct rte_mbuf **kept, const struct sa_tally *tally)
-{
-	if (is_kept_one(verdict)) {
-		*kept = m;
-		return 1;
-	}
-	sa_drop_slot_one(tally, m, verdict.reason, verdict.slot);
-	return 0;
-}
 
 /* Bytes between IV and ICV; negative where they don't even fit. */
 static inline int payload_bytes_one(const struct pkt *p)
@@ -187,18 +134,6 @@ static inline struct verdict strip_one(struct rte_mbuf *m, uint8_t *family)
 	return KEEP;
 }
 
-static inline struct verdict ecn_merge_one(struct rte_mbuf *m, uint8_t outer_class)
-{
-	uint8_t inner_class = traffic_class_get_one(m);
-	uint8_t merged = ecn_merged[inner_class & ECN_MASK][outer_class & ECN_MASK];
-
-	if (merged == ECN_DROP)
-		return DROP(in_ecn);
-	if (merged != (inner_class & ECN_MASK))
-		traffic_class_set_one(m, (uint8_t)(inner_class & ~ECN_MASK) | merged);
-	return KEEP;
-}
-
 /* An authentic packet whose number was accepted: leave the inner one. */
 static inline struct verdict decapsulate_one(struct rte_mbuf *m)
 {
@@ -233,20 +168,26 @@ static void keep_authentic(struct burst *burst, const struct sa_tally *tally)
 	burst->n = kept;
 }
 
-/* An authentic packet with a new number: it counts against the SA's limits, whatever is in it. */
-static inline struct verdict accepted_one(
-	struct rte_mbuf *m, struct sa *sa, bool is_metered, const struct sa_tally *tally)
+/* Bytes that the crypto worked on (RFC 4301 section 4.4.2.1): of AH all that the ICV covers. */
+static inline uint32_t metered_bytes_one(const struct pkt *p)
 {
-	if (unlikely(is_metered) && !sa_pay_one(sa, tally, (uint32_t)payload_bytes_one(pkt_of(m))))
+	return p->sa->protocol == SA_AH ? p->icv_offset : (uint32_t)payload_bytes_one(p);
+}
+
+/* An authentic packet with a new number: it counts against the SA's limits, whatever is in it. */
+static inline __attribute__((always_inline)) struct verdict accepted_one(
+	struct rte_mbuf *m, struct sa *sa, bool is_metered, const struct sa_tally *tally, verdict_open open)
+{
+	if (unlikely(is_metered) && !sa_pay_one(sa, tally, metered_bytes_one(pkt_of(m))))
 		return DROP(in_expired);
-	return decapsulate_one(m);
+	return open(m);
 }
 
 /* n authentic packets of one SA: take their numbers, and leave the inner packets. Returns how many are kept,
  * and adds their flags to *seen.
  */
-static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **kept,
-	const struct sa_tally *tally, uint16_t *seen)
+static inline __attribute__((always_inline)) uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n,
+	struct rte_mbuf **kept, const struct sa_tally *tally, verdict_open open, uint16_t *seen)
 {
 	struct sa *sa = pkt_of(pkts[0])->sa;
 	enum replay_verdict accepted[BURST_MAX];
@@ -266,7 +207,7 @@ static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf *
 
 		if (is_kept_one(verdict)) {
 			is_alive = true;
-			verdict = accepted_one(pkts[i], sa, is_metered, tally);
+			verdict = accepted_one(pkts[i], sa, is_metered, tally, open);
 		}
 		if (is_kept_one(verdict)) {
 			bytes += pkt_of(pkts[i])->ip_len;
@@ -282,9 +223,9 @@ static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf *
 }
 
 /* In the order of RFC 4303 section 3.4: the window moves for authentic packets only, but for all of those. */
-void esp_in_finish(struct burst *burst, const struct sa_tally *tally)
+static inline __attribute__((always_inline)) void finish(
+	struct burst *burst, const struct sa_tally *tally, verdict_open open)
 {
-	STAGE(esp_in_finish, burst, tally->drops);
 	uint16_t kept = 0;
 
 	burst->seen = 0;
@@ -294,7 +235,20 @@ void esp_in_finish(struct burst *burst, const struct sa_tally *tally)
 
 		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->sa == sa; end++)
 			;
-		kept += finish_run(&burst->pkts[start], end - start, &burst->pkts[kept], tally, &burst->seen);
+		kept += finish_run(
+			&burst->pkts[start], end - start, &burst->pkts[kept], tally, open, &burst->seen);
 	}
 	burst->n = kept;
+}
+
+void esp_in_finish(struct burst *burst, const struct sa_tally *tally)
+{
+	STAGE(esp_in_finish, burst, tally->drops);
+
+	finish(burst, tally, decapsulate_one);
+}
+
+void esp_in_finish_as(struct burst *burst, const struct sa_tally *tally, verdict_open open)
+{
+	finish(burst, tally, open);
 }

@@ -23,4 +23,10 @@ void esp_in_prepare(struct burst *burst, const struct sa_tally *tally);
  */
 void esp_in_finish(struct burst *burst, const struct sa_tally *tally);
 
+/* Leave what is inside an authentic packet whose number was accepted (ipsec/verdict.h). */
+typedef struct verdict (*verdict_open)(struct rte_mbuf *m);
+
+/* The same for another protocol with sequence numbers and an ICV, which `open` takes off. */
+void esp_in_finish_as(struct burst *burst, const struct sa_tally *tally, verdict_open open);
+
 #endif

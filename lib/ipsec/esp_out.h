@@ -28,6 +28,12 @@ void esp_out_mtu(
  */
 void esp_out_prepare(struct burst *burst, const struct sa_tally *tally);
 
+/*
+ * Packets of one SA that gives no numbers any more: those of the protocol are used up (out_seq_overflow), or
+ * those that it may use (out_expired).
+ */
+void esp_out_drop_unnumbered(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally);
+
 /* After the crypto: keep what succeeded; burst->seen has its flags. Drops: crypto_failed. */
 void esp_out_finish(struct burst *burst, const struct sa_tally *tally);
 

@@ -42,7 +42,7 @@ struct natt;
 /* clang-format off */
 #define SA_DROP_REASONS(X) \
 	X(in_hdr) X(in_endpoint) X(in_encap) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
-	X(in_ecn) X(in_bundle) X(in_nesting) \
+	X(in_buf) X(in_ecn) X(in_bundle) X(in_nesting) \
 	X(in_selector) X(in_expired) X(out_expired) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
 

@@ -25,7 +25,7 @@
 	X(in_martian, "InHdrError", "the source is a loopback, multicast or unspecified address, or the destination is loopback or unspecified; no sender may use these") \
 	X(in_link_local, "-", "the packet is from or to a link-local address (fe80::/10, 169.254.0.0/16), and no router forwards such; the sender must use an address that is known beyond its link") \
 	X(in_multicast, "-", "the destination is a multicast or broadcast address; culvert forwards unicast only") \
-	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one; raise the port's buffer size or lower the peer's MTU") \
+	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one, or its buffer has no room for AH's work; raise the port's buffer size or lower the peer's MTU") \
 	X(in_no_sa, "InNoStates", "no inbound SA has this SPI and destination; the peers' keys or SPIs differ, or the SA is gone") \
 	X(in_endpoint, "InStateMismatch", "ESP of a known SPI comes from an address that is not the SA's `source`; correct `source`, or there is a NAT between") \
 	X(in_encap, "InStateMismatch", "ESP of a known SPI comes in UDP and its SA is not in UDP (`encap`), or without UDP and its SA forbids that (`bare_esp`)") \

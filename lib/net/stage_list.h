@@ -21,6 +21,7 @@
 	X(sad, "find the SA of a packet of ESP, AH or IPComp") \
 	X(bundle, "find the next SA of a bundle, or check that it is the right one") \
 	X(esp_in_prepare, "check lengths and the sequence number") \
+	X(ah_in_prepare, "the same for AH, and clear what may have changed on the way") \
 	X(flows, "find the policy and the next hop: remembered, or by SPD and routes") \
 	X(spd_in, "do what the inbound policy of a packet in clear says") \
 	X(spd_out, "do what the outbound policy says") \
@@ -30,12 +31,14 @@
 	X(esp_out_mtu, "does it fit the tunnel?") \
 	X(frag, "cut into fragments what does not fit") \
 	X(esp_out_prepare, "sequence number, tunnel header, padding") \
+	X(ah_out_prepare, "the same for AH, and clear what may change on the way") \
 	X(crypto_run, "encrypt or decrypt, or hand over to a device") \
 	X(crypto_poll, "fetch from a crypto device") \
 	X(esp_out_finish, "did the encryption succeed?") \
 	X(natt_out, "put the UDP header in, send to where the peer is") \
 	X(esp_out_path, "does the tunnel's packet fit its path?") \
 	X(esp_in_finish, "verify the ICV, accept the sequence number, leave the inner packet") \
+	X(ah_in_finish, "the same for AH, whose IP header is restored") \
 	X(spd_in_selector, "may this SA carry the packet?") \
 	X(icmp_error, "judge an ICMP error by the packet that it quotes") \
 	X(mss_back, "lower the MSS of a SYN to what the tunnel back carries") \

@@ -11,8 +11,10 @@
 #define SA_PAIR_WINDOW 1024
 
 struct sa_spec {
-	const char *alg; /* NULL: aes128gcm16 */
-	uint8_t outer;   /* family of the tunnel; 0: IP_V4 */
+	const char *alg;           /* NULL: aes128gcm16 */
+	enum sa_protocol protocol; /* 0: SA_ESP, which sa_pair_encrypt and sa_pair_decrypt are for */
+	enum sa_mode mode;
+	uint8_t outer; /* family of the tunnel; 0: IP_V4 */
 	bool esn;
 	uint32_t spi; /* 0: 0x1001 */
 	uint64_t iv_mask;

@@ -31,7 +31,7 @@ if needs.missing():
     raise unittest.SkipTest(needs.missing())
 
 from lab import Exchange, Lab, LiveSite, eventually  # noqa: E402
-from xfrm import XFRM_ALGORITHMS, tunnel_mtu  # noqa: E402
+from xfrm import XFRM_ALGORITHMS, ah_mtu, tunnel_mtu  # noqa: E402
 
 lab = None
 
@@ -159,6 +159,69 @@ class OtherAlgorithms(Checks):
     def test_3des_where_an_sa_allows_it(self):
         # ALG-11
         self.check_each("3des-")
+
+
+class AuthenticationHeader(Checks):
+    """AH in tunnel mode, and around a tunnel of ESP; the e2e suite has transport mode and options."""
+
+    def site(self, auth, outer, esn=False, inners=(4, 6)):
+        site = LiveSite(lab)
+        for inner in inners:
+            site.tunnel(f"v{inner}", f"null-{auth}", outer, inner, spi=0x1000 + inner, esn=esn)
+        for sa in site.conf["sas"].values():
+            sa["ah"] = sa.pop("esp").removeprefix("null-")
+        return site
+
+    def check_tunnel(self, auth, outer, esn=False):
+        with Exchange(self.site(auth, outer, esn)) as exchange:
+            for inner in (4, 6):
+                for size in SIZES:
+                    exchange.ping(size, inner)
+                exchange.ping_back(SIZES, inner)
+                self.check_mtu(exchange, inner, ah_mtu(auth, outer))
+                exchange.bulk(inner)
+            self.check_counts(exchange)
+
+    def test_tunnels(self):
+        # AH-1, AH-2, AH-4, AH-5
+        for auth, outer, esn in (("sha256", 4, False), ("sha256", 6, True), ("sha1", 4, True), ("sha384", 6, False),
+                ("aesxcbc", 4, False)):
+            with self.subTest(auth=auth, outer=outer, esn=esn):
+                self.check_tunnel(auth, outer, esn)
+
+    def bundle(self, version):
+        """Linux finds no state in transport mode for a policy of the other family."""
+        site = self.site("sha256", version, inners=(version,))
+        for name, sa in list(site.conf["sas"].items()):
+            sa["mode"] = "transport"
+            site.conf["sas"][f"esp-{name}"] = self.esp_of(sa)
+        for policy in site.conf["policies"]:
+            policy["sas"].insert(0, f"esp-{policy['sas'][0]}")
+        return site
+
+    def test_esp_in_ah(self):
+        # SPD-14
+        for version in (4, 6):
+            with self.subTest(version=version), Exchange(self.bundle(version)) as exchange:
+                for size in SIZES:
+                    exchange.ping(size, version)
+                exchange.ping_back(SIZES, version)
+                exchange.bulk(version)
+                ours, theirs = eventually(lambda: self.packets(exchange), lambda counts: counts[0] == counts[1])
+                self.assertEqual(ours, theirs)
+                self.assertEqual(exchange.guest_errors(), {})
+                self.assertEqual(exchange.drops().keys() - EXPECTED_DROPS, set(), exchange.drops())
+
+    @staticmethod
+    def packets(exchange):
+        """Linux leaves the IP header out of the bytes that it counts in transport mode."""
+        return [{name: n for name, (n, _) in side.items()} for side in exchange.counts()]
+
+    @staticmethod
+    def esp_of(ah):
+        """A tunnel between the same ends, with 20 bytes of the key."""
+        return {"spi": ah["spi"] + 0x100, "source": ah["source"], "destination": ah["destination"],
+            "esp": "aes128gcm16", "key": ah["key"][:42]}
 
 
 class Replays(unittest.TestCase):

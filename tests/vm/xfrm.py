@@ -48,6 +48,7 @@ XFRM_CIPHERS = {
     "ecb(cipher_null)": (0, 4),
 }
 ESP_HEADER_BYTES = 8   # SPI and sequence number, RFC 4303 section 2
+AH_FIXED_BYTES = 12    # RFC 4302 section 2
 ESP_TRAILER_BYTES = 2  # the padding's length and the next header
 IP_HEADER_BYTES = {4: 20, 6: 40}
 REPLAY_WINDOW = 1024
@@ -81,6 +82,9 @@ END
 
 def algorithm(sa):
     """The words for an SA's algorithm and key."""
+    if "ah" in sa:
+        _, auth, icv_bits = XFRM_ALGORITHMS[f"null-{sa['ah']}"]
+        return f"auth-trunc '{auth}' {sa['key']} {icv_bits}"
     cipher, auth, icv_bits = XFRM_ALGORITHMS[sa["esp"]]
     _, cipher_bytes, *_ = EVERY_ALGORITHM[sa["esp"]]
     digits = sa["key"].removeprefix("0x")
@@ -99,19 +103,38 @@ def tunnel_mtu(esp, outer, link_mtu=1500):
     return room // align_bytes * align_bytes - ESP_TRAILER_BYTES
 
 
+def ah_mtu(auth, outer, link_mtu=1500):
+    """The same for a tunnel of AH, whose header is whole words in IPv4 and pairs of them in IPv6."""
+    _, _, icv_bits = XFRM_ALGORITHMS[f"null-{auth}"]
+    unit = {4: 4, 6: 8}[outer]
+    return link_mtu - IP_HEADER_BYTES[outer] - -(-(AH_FIXED_BYTES + icv_bits // 8) // unit) * unit
+
+
+def protocol(sa):
+    return "ah" if "ah" in sa else "esp"
+
+
+def flags(sa):
+    """Linux pads AH to pairs of words in IPv4 too, unless it is told to be as RFC 4302 section 3.3.3.2.1."""
+    found = ["esn"] if sa.get("esn") else []
+    if "ah" in sa and "." in sa["source"]:
+        found.append("align4")
+    return " ".join(["flag", *found]) if found else ""
+
+
 def state_line(sa, policy, options=""):
     """What takes or makes an SA's packets. The policy says which family it carries; the SPI, as the request's number
-    too, tells SAs between the same ends apart."""
-    esn = "flag esn" if sa.get("esn") else ""
-    return (f"xfrm state add src {sa['source']} dst {sa['destination']} proto esp spi {sa['spi']} reqid {sa['spi']}"
-        f" mode {sa.get('mode', 'tunnel')} {algorithm(sa)} replay-window {REPLAY_WINDOW} {esn} {options}"
-        f" sel src {policy['source']} dst {policy['destination']}")
+    too, tells SAs between the same ends apart. What is in transport mode carries the family of its ends."""
+    mode = sa.get("mode", "tunnel")
+    selector = f"sel src {policy['source']} dst {policy['destination']}" if mode == "tunnel" else ""
+    return (f"xfrm state add src {sa['source']} dst {sa['destination']} proto {protocol(sa)} spi {sa['spi']}"
+        f" reqid {sa['spi']} mode {mode} {algorithm(sa)} replay-window {REPLAY_WINDOW} {flags(sa)} {options} {selector}")
 
 
 def policy_line(sas, policy):
     """Culvert's outbound traffic is the guest's inbound one. `sas` are innermost first on both sides."""
     direction = {"in": "out", "out": "in"}[policy["direction"]]
-    templates = " ".join(f"tmpl src {sa['source']} dst {sa['destination']} proto esp reqid {sa['spi']}"
+    templates = " ".join(f"tmpl src {sa['source']} dst {sa['destination']} proto {protocol(sa)} reqid {sa['spi']}"
         f" mode {sa.get('mode', 'tunnel')}" for sa in sas)
     return f"xfrm policy add src {policy['source']} dst {policy['destination']} dir {direction} {templates}"
 

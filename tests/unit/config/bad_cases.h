@@ -628,6 +628,8 @@ static const struct bad_case sas_cases[] = {
 	 "6:18: sas.x.keepalive: needs encap: udp\n"},
 	{PORTS "sas:\n" "  x: {follows: dn, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
 	 "6:16: sas.x.follows: needs encap: udp\n"},
+	{PORTS "sas:\n" "  x: {encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, ah: sha1, key: '0x000102030405060708090a0b0c0d0e0f10111213'}\n",
+	 "6:14: sas.x.encap: needs ESP\n"},
 	{PORTS "sas:\n" "  x: {source_port: 0, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
 	 "6:20: sas.x.source_port: expects a whole number from 1 to 65535, not '0'\n"},
 	{PORTS "sas:\n" "  x: {destination_port: 65536, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
