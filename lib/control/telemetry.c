@@ -166,6 +166,8 @@ static int answer_sa(const struct control *control, const char *argument, struct
 		data, "sequence", sa->inbound ? replay_highest(sa->replay) : atomic_load(&sa->seq.next) - 1);
 	rte_tel_data_add_dict_u64(data, "packets", sum.packets);
 	rte_tel_data_add_dict_u64(data, "bytes", sum.bytes);
+	if (sa->protocol == SA_IPCOMP)
+		rte_tel_data_add_dict_u64(data, "uncompressed", sum.uncompressed);
 	for (unsigned i = 0; i < SA_DROP_COUNT; i++)
 		if (sum.drops[i] > 0)
 			rte_tel_data_add_dict_u64(data, drop_name(sa_drop_reason(i)), sum.drops[i]);

@@ -14,6 +14,7 @@
 #include "fwd/reass.h"
 #include "fwd/tx.h"
 #include "ipsec/crypto.h"
+#include "ipsec/ipcomp.h"
 #include "ipsec/sad.h"
 #include "net/drop.h"
 
@@ -58,9 +59,10 @@ struct worker {
 	const struct sad *sad;
 	const struct neigh_table *neighbours;
 	struct crypto_worker *crypto;
-	struct flows *flows; /* worker: rw */
-	struct reass *reass; /* worker: rw */
-	struct frag frag;    /* worker: rw */
+	struct flows *flows;   /* worker: rw */
+	struct reass *reass;   /* worker: rw */
+	struct frag frag;      /* worker: rw */
+	struct ipcomp *ipcomp; /* worker: rw */
 	struct host_queue host;
 	/* control: wo, worker: ro, at any time */
 	_Atomic(const struct snapshot *) published;

@@ -173,6 +173,7 @@ void sa_counters_sum(const struct sa *sa, struct sa_counters *sum)
 
 		sum->packets += counter_read(&counters->packets);
 		sum->bytes += counter_read(&counters->bytes);
+		sum->uncompressed += counter_read(&counters->uncompressed);
 		for (unsigned slot = 0; slot < SA_DROP_COUNT; slot++)
 			sum->drops[slot] += counter_read(&counters->drops[slot]);
 	}

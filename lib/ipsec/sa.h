@@ -39,7 +39,7 @@
 /* clang-format off */
 #define SA_DROP_REASONS(X) \
 	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
-	X(in_ecn) X(in_bundle) X(in_nesting) \
+	X(in_ecn) X(in_bundle) X(in_nesting) X(in_ipcomp) X(in_buf) \
 	X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
 
@@ -55,6 +55,7 @@ struct sa_counters {
 	uint64_t packets; /* encapsulated, or decapsulated and accepted */
 	uint64_t bytes;   /* of the inner IP packets */
 	uint64_t drops[SA_DROP_COUNT];
+	uint64_t uncompressed; /* IPComp: packets, of the above, that go without its header */
 } __rte_cache_aligned;
 
 struct sa {
@@ -102,6 +103,12 @@ struct sa {
 	 */
 	struct sa *around;
 	bool has_inside; /* the reverse: another SA of its bundle is inside */
+	/*
+	 * Inbound: an IPComp SA in tunnel mode that this one is around, or NULL: what could not be compressed
+	 * comes without IPComp's header, as IP in IP between its ends. Further ones have the same ends, or
+	 * take nothing uncompressed.
+	 */
+	const struct sa *ipcomp_inside;
 	/* Cold. */
 	const struct alg *alg;
 	unsigned n_workers;

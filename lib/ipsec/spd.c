@@ -487,11 +487,42 @@ void spd_in_host(struct burst *burst, struct drops *drops)
 
 /*
  * Where the innermost SA of a bundle is IPComp: what could not be compressed comes without (RFC 3173 section
- * 2.2).
+ * 2.2), but in tunnel mode with the tunnel's header, which ipcomp_in has seen.
  */
 static bool is_uncompressed_one(const struct pkt *p)
 {
-	return p->policy_sa && p->policy_sa->protocol == SA_IPCOMP && p->policy_sa->around == p->sa;
+	const struct sa *sa = p->policy_sa;
+	bool is_unwrapped = (p->flags & PKT_UNCOMPRESSED) != 0;
+
+	if (!sa || sa->protocol != SA_IPCOMP || sa->around != p->sa)
+		return false;
+	if (sa_is_transport(sa))
+		return !is_unwrapped;
+	return is_unwrapped && ip_addr_equal(&sa->source, &p->sa->ipcomp_inside->source) &&
+	       ip_addr_equal(&sa->destination, &p->sa->ipcomp_inside->destination);
+}
+
+/* It came out of the SA around IPComp; it counts for IPComp too, as it does at the peer. */
+static void uncompressed_count_one(const struct pkt *p, const struct sa_tally *tally)
+{
+	struct sa_counters *counters = &p->policy_sa->counters[tally->worker];
+
+	counters->packets++;
+	counters->bytes += p->ip_len;
+	counters->uncompressed++;
+}
+
+/* Did it come out of the SA that its policy demands? */
+static inline bool is_as_protected_one(const struct pkt *p, const struct sa_tally *tally)
+{
+	if (p->action != POLICY_PROTECT)
+		return false;
+	if (p->policy_sa == p->sa)
+		return true;
+	if (!is_uncompressed_one(p))
+		return false;
+	uncompressed_count_one(p, tally);
+	return true;
 }
 
 void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
@@ -501,9 +532,8 @@ void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		const struct pkt *p = pkt_of(m);
 
-		if (p->action == POLICY_PROTECT && (p->policy_sa == p->sa || is_uncompressed_one(p)))
+		if (is_as_protected_one(pkt_of(m), tally))
 			burst->pkts[kept++] = m;
 		else
 			sa_drop_one(tally, m, in_selector);

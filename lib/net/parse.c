@@ -404,7 +404,7 @@ bool parse_whole_one(struct rte_mbuf *m)
 	struct pkt *p = pkt_of(m);
 
 	*p = (struct pkt){
-		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE),
+		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE | PKT_UNCOMPRESSED),
 		.port_in = p->port_in,
 		.depth = p->depth,
 		.family = p->family,

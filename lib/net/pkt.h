@@ -38,6 +38,7 @@ enum pkt_flag {
 	PKT_OWN = 1 << 10,   /* its destination is one of the gateway's own addresses; set by flows_find */
 	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
 	PKT_AH = 1 << 12,    /* IPv6: one of the headers that l4 is behind is AH */
+	PKT_UNCOMPRESSED = 1 << 13, /* came out of the tunnel of an IPComp SA inside `sa`, uncompressed */
 };
 
 struct pkt {

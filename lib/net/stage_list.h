@@ -19,6 +19,7 @@
 	X(local, "is it for the gateway itself?") \
 	X(sad, "find the SA of a packet of ESP, AH or IPComp") \
 	X(bundle, "find the next SA of a bundle, or check that it is the right one") \
+	X(ipcomp_in, "decompress, or take off the tunnel's header of what was not compressed") \
 	X(esp_in_prepare, "check lengths and the sequence number") \
 	X(flows, "find the policy and the next hop: remembered, or by SPD and routes") \
 	X(spd_in, "do what the inbound policy of a packet in clear says") \
@@ -26,6 +27,7 @@
 	X(ttl, "decrement the TTL or hop limit") \
 	X(esp_out_mtu, "does it fit the tunnel?") \
 	X(frag, "cut into fragments what does not fit") \
+	X(ipcomp_out, "compress what gets shorter by it") \
 	X(esp_out_prepare, "sequence number, tunnel header, padding") \
 	X(crypto_run, "encrypt or decrypt, or hand over to a device") \
 	X(crypto_poll, "fetch from a crypto device") \

@@ -11,8 +11,10 @@
 #define SA_PAIR_WINDOW 1024
 
 struct sa_spec {
-	const char *alg; /* NULL: aes128gcm16 */
-	uint8_t outer;   /* family of the tunnel; 0: IP_V4 */
+	const char *alg;           /* NULL: aes128gcm16 */
+	uint8_t outer;             /* family of the tunnel; 0: IP_V4 */
+	enum sa_protocol protocol; /* 0: SA_ESP; IPComp has no alg */
+	enum sa_mode mode;
 	bool esn;
 	uint32_t spi; /* 0: 0x1001 */
 	uint64_t iv_mask;
