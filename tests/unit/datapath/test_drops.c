@@ -2,7 +2,6 @@
  * Every drop reason is provoked here, by a packet (or what it takes) that goes the whole way: the table at
  * the end is made of the list of reasons itself, so that a reason without its test does not compile.
  */
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -371,16 +370,14 @@ static void provoke_crypto_full(void)
 }
 
 /* A session that the driver does not take for its own. */
-/* A session that names no operation that the driver has. */
+/* The device finds no session. */
 static void provoke_crypto_failed(void)
 {
-	static alignas(RTE_CACHE_LINE_SIZE) uint8_t nonsense[1 << 14];
-	struct sa *sa = sa_named("out");
+	struct sa *sa = sa_named("out-cbc");
 	struct crypto_session session = sa->session;
 
-	memset(nonsense, UINT8_MAX, sizeof(nonsense));
-	sa->session.handle = nonsense;
-	from_lan((struct packet_spec){0});
+	sa->session.handle = NULL;
+	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.3.1"});
 	sa->session = session;
 }
 

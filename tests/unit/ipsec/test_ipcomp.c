@@ -650,7 +650,7 @@ START_TEST(in_tunnel_mode_only_ip_may_follow_and_flags_mean_nothing)
 }
 END_TEST
 
-// TUN-6: the four codepoints that change or drop the packet, of the 16; compressed, and not.
+// TUN-7: the codepoints that change or drop the packet, of the 16; compressed, and not.
 START_TEST(congestion_marks_of_the_tunnels_header_are_merged)
 {
 	static const struct {

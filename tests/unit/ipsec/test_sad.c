@@ -121,6 +121,48 @@ static uint64_t dropped(enum drop_reason reason)
 	return drops.count[0][reason];
 }
 
+/* The same three numbers of AH, whose SPI is the second word, and of IPComp, whose CPI is half a word. */
+static struct rte_mbuf *packet_of(uint8_t protocol, uint32_t spi)
+{
+	struct rte_mbuf *m = packet_mbuf(&(struct packet_spec){.source = "198.51.100.1",
+		.destination = "192.0.2.1",
+		.protocol = protocol,
+		.payload_bytes = 40});
+	uint8_t *header = rte_pktmbuf_mtod_offset(m, uint8_t *, pkt_of(m)->l4);
+	rte_be32_t wire = rte_cpu_to_be_32(spi);
+
+	memset(header, 0, 8);
+	if (protocol == SA_IPCOMP)
+		memcpy(header + 2, (uint8_t *)&wire + 2, 2);
+	else
+		memcpy(header + (protocol == SA_AH ? 4 : 0), &wire, sizeof(wire));
+	return m;
+}
+
+/* SAL-1, IPC-3 */
+START_TEST(each_protocol_has_spis_of_its_own)
+{
+	static const uint8_t protocols[] = {SA_ESP, SA_AH, SA_IPCOMP};
+	struct sa *sas[RTE_DIM(protocols)];
+
+	for (unsigned i = 0; i < RTE_DIM(protocols); i++) {
+		struct err err;
+
+		sas[i] = make_sa(0x1001, "198.51.100.1", "192.0.2.1");
+		sas[i]->protocol = protocols[i];
+		ck_assert_int_eq(sad_add(sad, sas[i], &err), 0);
+	}
+	for (unsigned round = 0; round < 2; round++)
+		for (unsigned i = 0; i < RTE_DIM(protocols); i++)
+			ck_assert_ptr_eq(lookup_one(packet_of(protocols[i], 0x1001)), sas[i]);
+	for (unsigned i = 0; i < RTE_DIM(protocols); i++) {
+		ck_assert_int_eq(sad_remove(sad, sas[i]), 0);
+		ck_assert_ptr_null(lookup_one(packet_of(protocols[i], 0x1001)));
+		free_sa(sas[i]);
+	}
+}
+END_TEST
+
 /* SAL-1 */
 START_TEST(a_packet_finds_the_sa_of_its_spi_and_destination)
 {
@@ -430,6 +472,7 @@ int main(void)
 	TCase *threads = tcase_create("threads");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, each_protocol_has_spis_of_its_own);
 	tcase_add_test(tcase, a_packet_finds_the_sa_of_its_spi_and_destination);
 	tcase_add_test(tcase, an_ipv6_packet_finds_its_sa);
 	tcase_add_test(tcase, an_unknown_spi_or_destination_is_in_no_sa);

@@ -392,6 +392,106 @@ START_TEST(a_policy_of_both_families_on_one_side_is_no_fault)
 }
 END_TEST
 
+/* An SA from the gateway to its peer, or back. */
+static struct sa_conf *step_add(const char *name, enum sa_protocol protocol, enum sa_mode mode)
+{
+	struct sa_conf *sa =
+		sample_add_sa(&gateway, name, 0x4000 + (uint32_t)gateway.n_sas, "192.0.2.1", "198.51.100.1");
+
+	sa->protocol = protocol;
+	sa->mode = mode;
+	return sa;
+}
+
+static void policy_of_steps(const char *name, const char *const *sas)
+{
+	struct policy *policy = sample_add_policy(&gateway, name, POLICY_OUT, sas[0]);
+
+	for (size_t i = 1; sas[i]; i++)
+		*array_append(&policy->sas, &policy->n_sas) = xstrdup(sas[i]);
+}
+
+#define POLICY_OF_STEPS(name, ...) policy_of_steps(name, (const char *const[]){__VA_ARGS__, NULL})
+
+START_TEST(a_bundle_of_all_three_is_no_fault)
+{
+	step_add("comp", SA_IPCOMP, SA_TUNNEL);
+	step_add("esp", SA_ESP, SA_TRANSPORT);
+	step_add("ah", SA_AH, SA_TRANSPORT);
+	POLICY_OF_STEPS("b", "comp", "esp", "ah");
+	ASSERT_NO_FINDING();
+}
+END_TEST
+
+START_TEST(several_bundles_may_share_what_is_around)
+{
+	step_add("one", SA_ESP, SA_TUNNEL);
+	step_add("two", SA_ESP, SA_TUNNEL);
+	step_add("ah", SA_AH, SA_TRANSPORT);
+	POLICY_OF_STEPS("b", "one", "ah");
+	POLICY_OF_STEPS("c", "two", "ah");
+	ASSERT_NO_FINDING();
+}
+END_TEST
+
+START_TEST(an_sa_has_the_same_company_in_all_policies)
+{
+	step_add("esp", SA_ESP, SA_TUNNEL);
+	step_add("ah", SA_AH, SA_TRANSPORT);
+	POLICY_OF_STEPS("b", "esp", "ah");
+	POLICY_OF_STEPS("c", "esp");
+	ASSERT_FINDINGS("policies[3].sas[0]: 'esp' is in another bundle elsewhere; an SA has the same SAs "
+			"around it in all policies");
+}
+END_TEST
+
+START_TEST(an_sa_is_in_a_bundle_once)
+{
+	step_add("esp", SA_ESP, SA_TUNNEL);
+	POLICY_OF_STEPS("b", "esp", "esp");
+	ASSERT_FINDINGS("policies[2].sas[1]: 'esp' is in the bundle twice");
+}
+END_TEST
+
+START_TEST(compression_comes_first_and_not_alone)
+{
+	step_add("esp", SA_ESP, SA_TUNNEL);
+	step_add("comp", SA_IPCOMP, SA_TRANSPORT);
+	step_add("alone", SA_IPCOMP, SA_TUNNEL);
+	POLICY_OF_STEPS("b", "esp", "comp");
+	POLICY_OF_STEPS("c", "alone");
+	ASSERT_FINDINGS("policies[2].sas[1]: 'comp' is IPComp, which comes first: what is encrypted can't be "
+			"compressed",
+		"policies[3].sas[0]: 'alone' is IPComp, which protects nothing; ESP or AH must follow");
+}
+END_TEST
+
+START_TEST(transport_mode_around_a_tunnel_has_the_tunnels_ends)
+{
+	step_add("esp", SA_ESP, SA_TUNNEL);
+	step_add("ah", SA_AH, SA_TRANSPORT)->destination = sample_addr("198.51.100.2");
+	POLICY_OF_STEPS("b", "esp", "ah");
+	ASSERT_FINDINGS(
+		"policies[2].sas[1]: 'ah' is in transport mode, but has other ends than the SA inside it");
+}
+END_TEST
+
+/* TUN-10 */
+START_TEST(transport_mode_is_for_the_gateways_own_packets)
+{
+	step_add("esp", SA_ESP, SA_TRANSPORT);
+	POLICY_OF_STEPS("b", "esp");
+	ASSERT_FINDINGS(
+		"policies[2].sas[0]: 'esp' is in transport mode: the policy's source and destination must be "
+		"the SA's, and a gateway tunnels what it forwards");
+	range_add(
+		&gateway.policies[2].selector.sources, &gateway.policies[2].selector.n_sources, "192.0.2.1");
+	range_add(&gateway.policies[2].selector.destinations, &gateway.policies[2].selector.n_destinations,
+		"198.51.100.1");
+	ASSERT_NO_FINDING();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("model/check");
@@ -441,6 +541,13 @@ int main(void)
 	tcase_add_test(tcase, policies_whose_names_were_not_read_are_not_judged);
 	tcase_add_test(tcase, a_policys_families_agree);
 	tcase_add_test(tcase, a_policy_of_both_families_on_one_side_is_no_fault);
+	tcase_add_test(tcase, a_bundle_of_all_three_is_no_fault);
+	tcase_add_test(tcase, several_bundles_may_share_what_is_around);
+	tcase_add_test(tcase, an_sa_has_the_same_company_in_all_policies);
+	tcase_add_test(tcase, an_sa_is_in_a_bundle_once);
+	tcase_add_test(tcase, compression_comes_first_and_not_alone);
+	tcase_add_test(tcase, transport_mode_around_a_tunnel_has_the_tunnels_ends);
+	tcase_add_test(tcase, transport_mode_is_for_the_gateways_own_packets);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
