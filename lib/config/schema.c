@@ -15,6 +15,7 @@
 #define MEMORY_SIZE_MAX_MB (16u << 20)
 #define MEMORY_PACKETS_MIN 512
 #define MEMORY_PACKETS_MAX (4u << 20)
+#define ICMP_KINDS_MAX     4
 #define PROTOCOL_UDPLITE   136
 #define PROTOCOL_SCTP      132
 #define PROTOCOL_DCCP      33
@@ -36,7 +37,20 @@ static const struct schema_choice modes[] = {{"tunnel", SA_TUNNEL}, {"transport"
 static const struct schema_choice compressions[] = {{"deflate", SA_IPCOMP}, {NULL, 0}};
 static const struct schema_choice dfs[] = {
 	{"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}, {"copy", SA_DF_COPY}, {NULL, 0}};
-static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, {NULL, 0}};
+/* RFC 2474 section 4.2.2, RFC 2597 section 6, RFC 3246, RFC 8622 */
+#define DSCP_NAMES                                                                                           \
+	{"cs0", 0}, {"cs1", 8}, {"cs2", 16}, {"cs3", 24}, {"cs4", 32}, {"cs5", 40}, {"cs6", 48},             \
+		{"cs7", 56}, {"af11", 10}, {"af12", 12}, {"af13", 14}, {"af21", 18}, {"af22", 20},           \
+		{"af23", 22}, {"af31", 26}, {"af32", 28}, {"af33", 30}, {"af41", 34}, {"af42", 36},          \
+		{"af43", 38}, {"ef", 46}, {"le", 1},                                                         \
+	{                                                                                                    \
+		NULL, 0                                                                                      \
+	}
+static const struct schema_choice dscps[] = {{"copy", SA_DSCP_COPY}, DSCP_NAMES};
+static const struct schema_choice dscp_names[] = {DSCP_NAMES};
+static const struct schema_choice encaps[] = {{"none", SA_ENCAP_NONE}, {"udp", SA_ENCAP_UDP}, {NULL, 0}};
+static const struct schema_choice udp_checksums[] = {
+	{"computed", SA_UDP_CHECKSUM_COMPUTED}, {"zero", SA_UDP_CHECKSUM_ZERO}, {NULL, 0}};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
@@ -45,6 +59,10 @@ static const struct schema_choice protocols[] = {{"any", SELECTOR_PROTOCOL_ANY},
 	{"sctp", PROTOCOL_SCTP}, {"dccp", PROTOCOL_DCCP}, {"udplite", PROTOCOL_UDPLITE}, {"esp", 50},
 	{"ah", 51}, {"gre", 47}, {"igmp", 2}, {"ospf", 89}, {"pim", 103}, {"vrrp", 112}, {"l2tp", 115},
 	{NULL, 0}};
+
+static const struct schema_choice icmp_kinds[] = {{"unreachable", ICMP_KIND_UNREACHABLE},
+	{"too_big", ICMP_KIND_TOO_BIG}, {"time_exceeded", ICMP_KIND_TIME_EXCEEDED},
+	{"parameter_problem", ICMP_KIND_PARAMETER_PROBLEM}, {NULL, 0}};
 
 /* clang-format off */
 static const struct schema_key control_keys[] = {
@@ -136,8 +154,50 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The DF flag of an outbound SA's IPv4 tunnel header; `copy` takes the inner packet's, and sets it for an IPv6 packet."},
 	{"dscp", .type = &read_dscp, FIELD(struct sa_conf, dscp), .choices = dscps, .fallback = "copy",
 		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
+	{"mss_clamp", .type = &read_bool, FIELD(struct sa_conf, mss_clamp), .fallback = "true",
+		.doc = "Lower the MSS of TCP connections through an outbound SA, in the SYN of either end, to what its tunnel carries. It is of the SA, since tunnels differ in what they carry, and in whether their ends learn it by themselves."},
 	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
 		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
+	{"for_dscp", .type = &read_dscp, .shape = SHAPE_ONE_OR_LIST, ITEMS(struct sa_conf, for_dscp, n_for_dscp),
+		.choices = dscp_names, .items_min = 1, .items_max = SA_DSCP_MAX + 1, .absent = "any",
+		.doc = "As an outbound policy's alternative: only for packets with one of these DSCPs."},
+	{"for_worker", .type = &read_number, .shape = SHAPE_ONE_OR_LIST,
+		ITEMS(struct sa_conf, for_worker, n_for_worker), .max = GATEWAY_WORKERS_MAX - 1, .items_min = 1,
+		.items_max = GATEWAY_WORKERS_MAX, .absent = "any",
+		.doc = "As an outbound policy's alternative: only for packets of one of these workers, each by its place in `workers.lcores`, from 0 (RFC 9611)."},
+	{"after", .type = &read_name, FIELD(struct sa_conf, after), .max = NAME_MAX_LENGTH, .absent = "at once",
+		.doc = "As an outbound policy's alternative: only once this inbound SA has accepted a packet, which shows that the other end uses the new SAs (RFC 7296 section 2.8)."},
+	{"encap", .type = &read_choice, FIELD(struct sa_conf, encap), .choices = encaps, .fallback = "none",
+		.doc = "`udp` carries ESP in UDP, through NATs (RFC 3948). The keys below are for that."},
+	{"source_port", .type = &read_number, FIELD(struct sa_conf, source_port), .min = 1, .max = UINT16_MAX,
+		.fallback = "4500", .doc = "The sending end's UDP port: an inbound SA takes packets from it alone, unless the peer is followed."},
+	{"destination_port", .type = &read_number, FIELD(struct sa_conf, destination_port), .min = 1, .max = UINT16_MAX,
+		.fallback = "4500", .doc = "The receiving end's UDP port."},
+	{"bare_esp", .type = &read_bool, FIELD(struct sa_conf, bare_esp), .fallback = "true",
+		.doc = "An inbound SA takes ESP without UDP too, as RFC 7296 section 2.23 demands."},
+	{"udp_checksum", .type = &read_choice, FIELD(struct sa_conf, udp_checksum), .choices = udp_checksums,
+		.fallback = "computed",
+		.doc = "Of an outbound SA over IPv6; `zero` needs a peer that takes it (RFC 6935). Over IPv4 it is always zero."},
+	{"keepalive", .type = &read_number, FIELD(struct sa_conf, keepalive_s), .max = SA_KEEPALIVE_MAX_S, .unit = "seconds",
+		.fallback = "0",
+		.doc = "An outbound SA that has sent nothing for so long sends a keepalive, so that a NAT in front of this gateway remembers it; 20 is RFC 3948's choice, 0 sends none."},
+	{"follows", .type = &read_name, FIELD(struct sa_conf, follows), .max = NAME_MAX_LENGTH, .absent = "the peer stays",
+		.doc = "The inbound SA from the same peer. That one then takes packets from any address and port, and this one sends to where its newest authentic packet in UDP came from."},
+};
+
+static const struct schema_key icmp_keys[] = {
+	{"accept", .type = &read_choice, .shape = SHAPE_LIST, ITEMS(struct icmp_conf, accept, n_accept),
+		.choices = icmp_kinds, .items_max = ICMP_KINDS_MAX, .fallback = "too_big",
+		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
+	{"path_mtu_min_ipv4", .type = &read_number, FIELD(struct icmp_conf, path_mtu_min_ipv4), .min = PATH_MTU_IPV4_MIN,
+		.max = PORT_MTU_MAX, .unit = "bytes", .fallback = "576",
+		.doc = "The path MTU of an SA between IPv4 addresses is made no less than this, whatever an ICMP error says."},
+	{"path_mtu_min_ipv6", .type = &read_number, FIELD(struct icmp_conf, path_mtu_min_ipv6), .min = PATH_MTU_IPV6_MIN,
+		.max = PORT_MTU_MAX, .unit = "bytes", .fallback = "1280",
+		.doc = "The same for an SA between IPv6 addresses."},
+	{"path_mtu_age_s", .type = &read_number, FIELD(struct icmp_conf, path_mtu_age_s), .min = PATH_MTU_AGE_MIN_S,
+		.max = PATH_MTU_AGE_MAX_S, .unit = "seconds", .fallback = "600",
+		.doc = "After so long without another such error, a path MTU is forgotten (RFC 1191 section 6.3)."},
 };
 
 static const struct schema_key policy_keys[] = {
@@ -163,8 +223,16 @@ static const struct schema_key policy_keys[] = {
 	{"icmp_code", .type = &read_port_range, FIELD(struct policy, selector.destination_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
-		.items_min = 1, .items_max = POLICY_BUNDLE_MAX, .absent = "none",
-		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order."},
+		.items_max = POLICY_BUNDLE_MAX, .absent = "none",
+		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order. `[]` is none yet: the packets are dropped, and the log says which SA they want."},
+	{"alternatives", .type = &read_name, .shape = SHAPE_LIST,
+		ITEMS(struct policy, alternatives, n_alternatives), .max = NAME_MAX_LENGTH, .items_min = 1,
+		.items_max = POLICY_ALTERNATIVES_MAX, .absent = "none",
+		.doc = "Further SAs of the same direction. Inbound, packets may come out of any of them. Outbound, the first that is for a packet, by its `for_dscp`, `for_worker` and `after`, protects it, and `sas` where none is."},
+	{"icmp_errors", .type = &read_bool, FIELD(struct policy, icmp_errors), .fallback = "true",
+		.doc = "Take an ICMP error that is itself within no policy, such as a far router's, if the packet that it quotes, turned round, is within this one; of use only with `action: protect`. RFC 4301 section 6.2 demands it: without it, path MTU discovery and traceroute fail between hosts whose routers have other addresses. The error must be for the host that sent what it quotes, so that nobody is reached whom the policy does not allow."},
+	{"tell_sender", .type = &read_bool, FIELD(struct policy, tell_sender), .fallback = "false",
+		.doc = "Answer packets for which there is no SA with ICMP 'administratively prohibited', at a limited rate. Only with `action: protect` and `direction: out`. Off unless asked for, since a connection would end for an SA that may be there in a moment, and since the answer goes to whoever a packet says that it is from."},
 };
 /* clang-format on */
 
@@ -316,6 +384,40 @@ static void check_meaning(struct reader *reader, const struct schema_result *res
 	}
 }
 
+/* An SA without a destination is not judged: that it has no condition would not be what the file says. */
+static void sa_forget_faulty(const struct schema_result *result, struct sa_conf *sa)
+{
+	if (!result_is_good(result, "for_dscp") || !result_is_good(result, "for_worker") ||
+		!result_is_good(result, "after"))
+		sa->destination.family = IP_NONE;
+}
+
+/* A key that means nothing without another. */
+static void check_needs(struct reader *reader, const struct schema_result *result, const char *key,
+	bool allowed, const char *needs)
+{
+	const struct yaml_node *node = yaml_node_find(result->node, key);
+
+	if (node && !allowed)
+		read_fault(reader, node, key, "needs %s", needs);
+}
+
+static void check_encap(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	static const char *const keys[] = {
+		"source_port", "destination_port", "bare_esp", "udp_checksum", "keepalive", "follows"};
+
+	if (!result_is_good(result, "encap"))
+		return;
+	/* RFC 3948 is of ESP; AH proves the addresses, which a NAT changes. */
+	check_needs(reader, result, "encap", sa->protocol == SA_ESP, "ESP");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		check_needs(reader, result, keys[i], sa->encap == SA_ENCAP_UDP, "encap: udp");
+	if (sa->encap == SA_ENCAP_UDP && result_is_good(result, "source"))
+		check_needs(reader, result, "udp_checksum", sa->source.family == IP_V6,
+			"a tunnel over IPv6; over IPv4 it is always zero (RFC 3948 section 2.1)");
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
 	struct sa_conf *sa = object;
@@ -323,8 +425,11 @@ static void sa_finish(struct reader *reader, const struct schema_result *result,
 	check_protocol(reader, result, sa);
 	check_cpi(reader, result, sa);
 	check_meaning(reader, result, sa);
+	/* What could not be read must not lead check.c to a finding of its own. */
+	sa->bare_esp |= !result_is_good(result, "bare_esp");
 	check_key(reader, result, sa);
 	check_insecure(reader, result, sa);
+	check_encap(reader, result, sa);
 	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
 		sa->source.family != sa->destination.family)
 		read_fault(reader, yaml_node_find(result->node, "destination"), "destination",
@@ -336,6 +441,7 @@ static void sa_finish(struct reader *reader, const struct schema_result *result,
 	if (yaml_node_find(result->node, "df") && result_is_good(result, "df") && sa->source.family == IP_V6)
 		read_fault(reader, yaml_node_find(result->node, "df"), "df",
 			"the tunnel's header is IPv6, which has no DF flag");
+	sa_forget_faulty(result, sa);
 }
 
 static void policy_init(void *object)
@@ -369,21 +475,43 @@ static void check_action(
 	struct reader *reader, const struct schema_result *result, const struct policy *policy)
 {
 	const struct yaml_node *sas = yaml_node_find(result->node, "sas");
+	const struct yaml_node *alternatives = yaml_node_find(result->node, "alternatives");
 
 	if (!result_is_good(result, "action"))
 		return;
 	if (policy->action == POLICY_PROTECT && !sas)
-		read_fault(reader, result->node, NULL, "'sas' is missing; action protect needs an SA");
+		read_fault(reader, result->node, NULL,
+			"'sas' is missing; action protect needs an SA, or '[]' for none yet");
 	if (policy->action != POLICY_PROTECT && sas)
 		read_fault(reader, sas, "sas", "only action protect uses an SA");
+	if (policy->n_alternatives > 0 && sas && sas->kind == YAML_LIST && sas->n_items == 0)
+		read_fault(reader, sas, "sas", "is none, but alternatives need one to fall back to");
+	if (policy->action != POLICY_PROTECT && alternatives)
+		read_fault(reader, alternatives, "alternatives", "only action protect uses SAs");
+}
+
+static void names_forget(char **names, size_t *n)
+{
+	for (; *n > 0; --*n)
+		free(names[*n - 1]);
+}
+
+static void check_tell_sender(
+	struct reader *reader, const struct schema_result *result, const struct policy *policy)
+{
+	if (policy->tell_sender && result_is_good(result, "action") && result_is_good(result, "direction") &&
+		(policy->action != POLICY_PROTECT || policy->direction != POLICY_OUT))
+		read_fault(reader, yaml_node_find(result->node, "tell_sender"), "tell_sender",
+			"needs action protect and direction out");
 }
 
 /* What could not be read must not lead check.c to findings that go away with the first. */
 static void policy_forget_faulty(const struct schema_result *result, struct policy *policy)
 {
-	if (!result_is_good(result, "direction") || !result_is_good(result, "action"))
-		for (; policy->n_sas > 0; policy->n_sas--)
-			free(policy->sas[policy->n_sas - 1]);
+	if (!result_is_good(result, "direction") || !result_is_good(result, "action")) {
+		names_forget(policy->sas, &policy->n_sas);
+		names_forget(policy->alternatives, &policy->n_alternatives);
+	}
 	if (!result_is_good(result, "source"))
 		policy->selector.n_sources = 0;
 	if (!result_is_good(result, "destination"))
@@ -402,6 +530,7 @@ static void policy_finish(struct reader *reader, const struct schema_result *res
 	check_needs_protocol(reader, result, "icmp_type", is_icmp, icmp);
 	check_needs_protocol(reader, result, "icmp_code", is_icmp, icmp);
 	check_action(reader, result, policy);
+	check_tell_sender(reader, result, policy);
 	policy_forget_faulty(result, policy);
 }
 
@@ -420,6 +549,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.finish = sa_finish,
 	.name_offset = offsetof(struct sa_conf, name),
 	.name_max = NAME_MAX_LENGTH};
+static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
@@ -444,6 +574,8 @@ static const struct schema_key gateway_keys[] = {
 	{"policies", .shape = SHAPE_OBJECT_LIST, .object = &policy_schema, ITEMS(struct gateway, policies, n_policies),
 		.absent = "none",
 		.doc = "What happens to packets. They are searched in this order, the first match wins, and a packet that matches none is discarded."},
+	{"icmp", .shape = SHAPE_OBJECT, .object = &icmp_schema, FIELD(struct gateway, icmp),
+		.doc = "What is made of ICMP errors that nobody has authenticated."},
 };
 /* clang-format on */
 

@@ -12,7 +12,9 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/alternatives.h"
 #include "control/neigh_wire.h"
+#include "ipsec/path_mtu.h"
 #include "ipsec/sad.h"
 #include "model/bundle.h"
 #include "model/name_index.h"
@@ -50,6 +52,12 @@ static void sas_log_devices(const struct control *control)
 	}
 }
 
+/* The table that the SA is found in by its peer's packets, or by errors about its own. */
+static struct sad *sad_of(const struct control *control, const struct sa *sa)
+{
+	return sa->inbound ? control->sad : control->sad_out;
+}
+
 static int sas_create(struct control *control, struct err *err)
 {
 	const struct gateway *gateway = control->gateway;
@@ -62,8 +70,7 @@ static int sas_create(struct control *control, struct err *err)
 		if (ret != 0)
 			return ret;
 		control->n_sas++;
-		if (control->sas[i]->inbound)
-			ret = sad_add(control->sad, control->sas[i], err);
+		ret = sad_add(sad_of(control, control->sas[i]), control->sas[i], err);
 		if (ret != 0)
 			return ret;
 	}
@@ -76,7 +83,7 @@ static int sas_create(struct control *control, struct err *err)
 static void ipcomp_link(const struct control *control)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
-		const struct sa *sa = control->sas[i];
+		struct sa *sa = control->sas[i];
 
 		if (sa->protocol == SA_IPCOMP && !sa_is_transport(sa) && sa->around &&
 			!sa->around->ipcomp_inside)
@@ -110,8 +117,7 @@ static bool has_bundles(const struct control *control)
 static void sas_destroy(struct control *control)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
-		if (control->sas[i]->inbound)
-			sad_remove(control->sad, control->sas[i]);
+		sad_remove(sad_of(control, control->sas[i]), control->sas[i]);
 		sa_destroy(control->sas[i]);
 	}
 	free(control->sas);
@@ -122,7 +128,7 @@ static void sas_destroy(struct control *control)
 static struct sa *sa_of_policy(
 	const struct control *control, const struct name_index *names, const struct policy *policy)
 {
-	return policy->action == POLICY_PROTECT ? control->sas[name_index_find(names, policy->sas[0])] : NULL;
+	return policy->n_sas > 0 ? control->sas[name_index_find(names, policy->sas[0])] : NULL;
 }
 
 /* The policies of one direction, in their order, as rules. */
@@ -142,11 +148,62 @@ static int spd_build(const struct control *control, const struct name_index *nam
 				.selector = &policy->selector,
 				.action = policy->action,
 				.sa = sa_of_policy(control, names, policy),
+				.icmp_errors = policy->icmp_errors,
 			};
 	}
 	ret = spd_create(
 		direction == POLICY_OUT ? "out" : "in", rules, n_rules, (int)rte_socket_id(), spd, err);
 	free(rules);
+	return ret;
+}
+
+/* The names of the SAs. */
+static void names_init(struct name_index *names, const struct control *control)
+{
+	name_index_init(names, control->n_sas);
+	for (size_t i = 0; i < control->n_sas; i++)
+		name_index_add(names, control->gateway->sas[i].name, i);
+	name_index_sort(names);
+}
+
+/* SAs that send to where another one's peer is. */
+static void sas_link(const struct control *control)
+{
+	struct name_index names;
+
+	names_init(&names, control);
+	for (size_t i = 0; i < control->n_sas; i++) {
+		const char *follows = control->gateway->sas[i].follows;
+
+		if (follows)
+			natt_link(control->sas[i], control->sas[name_index_find(&names, follows)]);
+	}
+	name_index_fini(&names);
+}
+
+static bool lacks_sa(const struct policy *policy)
+{
+	return policy->direction == POLICY_OUT && policy->action == POLICY_PROTECT && policy->n_sas == 0;
+}
+
+/* What tells control of SAs that are wanted; nothing, if there are all. */
+static int acquires_build(const struct gateway *gateway, struct snapshot *snapshot, struct err *err)
+{
+	size_t n_outbound = 0, n_lacking = 0;
+	int ret;
+
+	for (size_t i = 0; i < gateway->n_policies; i++) {
+		n_outbound += gateway->policies[i].direction == POLICY_OUT;
+		n_lacking += lacks_sa(&gateway->policies[i]);
+	}
+	if (n_lacking == 0)
+		return 0;
+	ret = acquire_table_create(n_outbound, (int)rte_socket_id(), &snapshot->acquires, err);
+	for (size_t i = 0, outbound = 0; ret == 0 && i < gateway->n_policies; i++) {
+		if (gateway->policies[i].tell_sender)
+			acquire_tell_senders(snapshot->acquires, outbound);
+		outbound += gateway->policies[i].direction == POLICY_OUT;
+	}
 	return ret;
 }
 
@@ -156,15 +213,14 @@ static int spds_build(const struct control *control, struct snapshot *snapshot, 
 	uint64_t start_ns = clock_now_ns();
 	int ret;
 
-	name_index_init(&names, control->n_sas);
-	for (size_t i = 0; i < control->n_sas; i++)
-		name_index_add(&names, control->gateway->sas[i].name, i);
-	name_index_sort(&names);
+	names_init(&names, control);
 	bundles_link(control, &names);
 	snapshot->has_bundles = has_bundles(control);
 	ret = spd_build(control, &names, POLICY_OUT, &snapshot->spd_out, err);
 	if (ret == 0)
 		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
+	if (ret == 0)
+		ret = alternatives_build(control, &names, snapshot, err);
 	name_index_fini(&names);
 	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies,
 		(clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
@@ -238,7 +294,7 @@ static int port_build(
 }
 
 /* Each outbound SA's MTU comes from the link to its peer. */
-static void inner_mtus_set(const struct control *control, const struct snapshot *snapshot)
+static void path_mtus_set(const struct control *control, const struct snapshot *snapshot)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
 		struct sa *sa = control->sas[i];
@@ -246,11 +302,19 @@ static void inner_mtus_set(const struct control *control, const struct snapshot 
 			sa->inbound ? NULL : route_find(snapshot->routes, &sa_outermost(sa)->destination);
 
 		if (hop)
-			atomic_store_explicit(
-				&sa->inner_mtu, sa_inner_mtu(sa, hop->mtu_bytes), memory_order_relaxed);
+			path_mtu_set_link(sa, hop->mtu_bytes);
 		else if (!sa->inbound)
 			log_warning("sa=%s has no route to its destination", sa->name);
 	}
+}
+
+/* RFC 3948 section 2.1's port always is one, so that what comes by it has its name. */
+static void natt_ports_build(const struct gateway *gateway, struct natt_ports *ports)
+{
+	natt_ports_add(ports, SA_ENCAP_PORT_DEFAULT);
+	for (size_t i = 0; i < gateway->n_sas; i++)
+		if (gateway->sas[i].encap == SA_ENCAP_UDP && gateway_sa_is_inbound(gateway, &gateway->sas[i]))
+			natt_ports_add(ports, gateway->sas[i].destination_port);
 }
 
 static int snapshot_build(const struct control *control, struct snapshot *snapshot, struct err *err)
@@ -258,12 +322,17 @@ static int snapshot_build(const struct control *control, struct snapshot *snapsh
 	const struct gateway *gateway = control->gateway;
 	int ret = 0;
 
+	for (size_t i = 0; i < gateway->icmp.n_accept; i++)
+		snapshot->icmp_accept |= 1u << gateway->icmp.accept[i];
 	for (size_t i = 0; ret == 0 && i < gateway->n_ports; i++)
 		ret = port_build(&gateway->ports[i], &control->ports.ports[i], snapshot, err);
 	if (ret == 0)
 		ret = routes_build(gateway, snapshot, err);
 	if (ret == 0)
 		ret = spds_build(control, snapshot, err);
+	if (ret == 0)
+		ret = acquires_build(gateway, snapshot, err);
+	natt_ports_build(gateway, &snapshot->natt_ports);
 	return ret;
 }
 
@@ -280,13 +349,15 @@ int apply_create(struct control *control, struct err *err)
 	int ret = snapshot ? sas_create(control, err) : err_set(err, ENOMEM, "no memory for a snapshot");
 
 	if (ret == 0)
+		sas_link(control);
+	if (ret == 0)
 		ret = snapshot_build(control, snapshot, err);
 	if (ret != 0) {
 		snapshot_destroy(snapshot);
 		sas_destroy(control);
 		return ret;
 	}
-	inner_mtus_set(control, snapshot);
+	path_mtus_set(control, snapshot);
 	publish(control, snapshot);
 	return 0;
 }

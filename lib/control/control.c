@@ -8,8 +8,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/acquire_log.h"
 #include "control/host_if.h"
 #include "control/icv_hint.h"
+#include "control/natt_watch.h"
 
 /* How often control looks for work: an ARP answer waits no longer than this. */
 #define CONTROL_PERIOD_US 500
@@ -67,7 +69,7 @@ static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t li
 
 /* Until it is asked to stop, or idle. */
 static int serve(struct control *control, struct control_requests *requests, uint32_t until_idle_s,
-	struct icv_hint *hint)
+	struct icv_hint *hint, struct natt_watch *natt, struct acquire_log *acquires)
 {
 	uint64_t last_received = 0, last_change_ns = clock_now_ns();
 
@@ -78,6 +80,8 @@ static int serve(struct control *control, struct control_requests *requests, uin
 			return -EIO;
 		host_if_poll(control, now_ns);
 		icv_hint_poll(hint, control->sas, now_ns);
+		natt_watch_poll(natt, control, now_ns);
+		acquire_log_poll(acquires, control->snapshot->acquires, now_ns);
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);
@@ -92,15 +96,23 @@ static int serve(struct control *control, struct control_requests *requests, uin
 
 int control_run(struct control *control, struct control_requests *requests, uint32_t until_idle_s)
 {
+	struct natt_watch natt;
+	struct acquire_log acquires;
 	struct icv_hint hint;
 	int ret;
 
 	log_info("forwarding");
 	icv_hint_init(&hint, control->n_sas);
-	ret = serve(control, requests, until_idle_s, &hint);
+	natt_watch_init(&natt, control, clock_now_ns());
+	acquire_log_init(&acquires, control->gateway);
+	ret = serve(control, requests, until_idle_s, &hint, &natt, &acquires);
 	/* A run that was short tells it too. */
 	icv_hint_look(&hint, control->sas);
+	natt_watch_tell(&natt, control);
+	acquire_log_poll(&acquires, control->snapshot->acquires, clock_now_ns());
+	acquire_log_fini(&acquires);
 	icv_hint_fini(&hint);
+	natt_watch_fini(&natt);
 	if (ret == 0)
 		log_info("stopping");
 	return ret;

@@ -27,7 +27,8 @@ struct control {
 	struct ports ports;            /* control/ports.c */
 	/* control/tables.c: what workers and control share. */
 	struct rte_rcu_qsbr *qsbr;
-	struct sad *sad;
+	struct sad *sad;     /* inbound SAs */
+	struct sad *sad_out; /* outbound SAs */
 	struct neigh_table *neighbours;
 	struct rte_ring *to_control;
 	/* control/workers.c */
@@ -40,6 +41,9 @@ struct control {
 	struct sa **sas; /* in the order of the configuration */
 	size_t n_sas;
 	struct snapshot *snapshot; /* the published one */
+	/* control/path_mtus.c */
+	size_t n_path_mtus;         /* SAs whose path MTU ICMP told */
+	uint64_t path_mtus_next_ns; /* then they are looked at again */
 };
 
 /* What a signal handler asks for. */

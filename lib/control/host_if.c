@@ -6,6 +6,8 @@
 #include <rte_ring.h>
 
 #include "base/clock.h"
+#include "control/path_mtus.h"
+#include "net/quote.h"
 
 /* Both callbacks of neigh_proto: frames and released packets go to a worker, any worker, which sends them. */
 static void to_worker(struct control *control, struct rte_mbuf *m)
@@ -14,12 +16,15 @@ static void to_worker(struct control *control, struct rte_mbuf *m)
 		drop_one(&control->counters.drops, m, DROP_host_full);
 }
 
-static void on_send(void *argument, struct rte_mbuf *m)
+void host_if_send(struct control *control, struct rte_mbuf *m)
 {
-	struct control *control = argument;
-
 	control->counters.generated++;
 	to_worker(control, m);
+}
+
+static void on_send(void *argument, struct rte_mbuf *m)
+{
+	host_if_send(argument, m);
 }
 
 static void on_release(void *argument, struct rte_mbuf *m)
@@ -83,12 +88,14 @@ void host_if_destroy(struct control *control)
 	control->neigh_proto = NULL;
 }
 
-static void take_one(struct control *control, struct rte_mbuf *m)
+static void take_one(struct control *control, struct rte_mbuf *m, uint64_t now_ns)
 {
 	if (pkt_of(m)->flags & PKT_UNRESOLVED) {
 		struct ip_addr target = neigh_target_one(m, control->snapshot->routes);
 
 		neigh_proto_unresolved(control->neigh_proto, m, &target);
+	} else if (icmp_kind_one(m) != ICMP_KIND_NONE) {
+		path_mtus_receive(control, m, now_ns);
 	} else {
 		/* It is consumed, unless it was dropped as bad. */
 		const uint64_t *bad = &control->counters.drops.count[pkt_of(m)->port_in][DROP_nd_bad];
@@ -106,7 +113,8 @@ void host_if_poll(struct control *control, uint64_t now_ns)
 	/* No more than the queue holds, so that a flood doesn't keep the thread from its other work. */
 	for (unsigned i = 0; i < HOST_QUEUE_PKTS && rte_ring_dequeue(control->to_control, (void **)&m) == 0;
 		i++)
-		take_one(control, m);
+		take_one(control, m, now_ns);
 	neigh_proto_tick(control->neigh_proto, now_ns);
+	path_mtus_poll(control, now_ns);
 	control->counters.held = neigh_proto_held(control->neigh_proto);
 }

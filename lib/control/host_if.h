@@ -1,6 +1,6 @@
 /*
  * The control thread's side of the queues to the workers: ARP and neighbour discovery, and packets that wait
- * for them. Main thread only.
+ * for them, and ICMP errors (control/path_mtus.h). Main thread only.
  */
 #ifndef CULVERT_CONTROL_HOST_IF_H
 #define CULVERT_CONTROL_HOST_IF_H
@@ -14,7 +14,13 @@ int host_if_create(struct control *control, struct err *err);
 /* What is held is dropped as shutdown. */
 void host_if_destroy(struct control *control);
 
-/* Take what the workers handed over, and let time pass for the neighbours. */
+/*
+ * Give a packet that control made to a worker: PKT_LOCAL, port_in is PKT_PORT_SELF. A PKT_FRAME is sent as it
+ * is, others are routed. Drops: host_full.
+ */
+void host_if_send(struct control *control, struct rte_mbuf *m);
+
+/* Take what the workers handed over, and let time pass for the neighbours and for path MTUs. */
 void host_if_poll(struct control *control, uint64_t now_ns);
 
 #endif

@@ -122,14 +122,16 @@ static int device_open(struct port *port, struct err *err)
 	return 0;
 }
 
-static void conf_make(const struct rte_eth_dev_info *info, uint16_t n_rx_queues, struct rte_eth_conf *conf)
+static void conf_make(const struct rte_eth_dev_info *info, const struct port *port, struct rte_eth_conf *conf)
 {
 	*conf = (struct rte_eth_conf){
+		/* Drivers size their receive buffers by it, when a queue is set up. */
+		.rxmode.mtu = RTE_MIN(port->conf->mtu_bytes, info->max_mtu),
 		.rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM,
 		/* All packets are of one pool and nobody shares them. */
 		.txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE,
 	};
-	if (n_rx_queues > 1 && (info->flow_type_rss_offloads & RSS_TYPES)) {
+	if (port->n_rx_queues > 1 && (info->flow_type_rss_offloads & RSS_TYPES)) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf->rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads & RSS_TYPES;
 	}
@@ -142,7 +144,7 @@ static int queues_setup(struct port *port, const struct rte_eth_dev_info *info, 
 	struct rte_eth_conf conf;
 	int ret;
 
-	conf_make(info, port->n_rx_queues, &conf);
+	conf_make(info, port, &conf);
 	ret = rte_eth_dev_configure(port->ethdev, port->n_rx_queues, port->n_tx_queues, &conf);
 	if (ret == 0)
 		ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->ethdev, &n_rx, &n_tx);

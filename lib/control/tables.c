@@ -30,9 +30,17 @@ int tables_create(struct control *control, struct err *err)
 		.qsbr = control->qsbr,
 		.socket = socket,
 	};
+	const struct sad_conf sad_out = {
+		.name = "culvert_sad_out",
+		.capacity = (uint32_t)control->gateway->n_sas,
+		.qsbr = control->qsbr,
+		.socket = socket,
+	};
 
 	if (ret == 0)
 		ret = sad_create(&sad, &control->sad, err);
+	if (ret == 0)
+		ret = sad_create(&sad_out, &control->sad_out, err);
 	if (ret == 0)
 		ret = neigh_table_create(
 			TABLES_NEIGHBOURS_MAX, control->qsbr, socket, &control->neighbours, err);
@@ -50,10 +58,12 @@ void tables_destroy(struct control *control)
 {
 	rte_ring_free(control->to_control);
 	neigh_table_destroy(control->neighbours);
+	sad_destroy(control->sad_out);
 	sad_destroy(control->sad);
 	rte_free(control->qsbr);
 	control->to_control = NULL;
 	control->neighbours = NULL;
+	control->sad_out = NULL;
 	control->sad = NULL;
 	control->qsbr = NULL;
 }

@@ -143,6 +143,15 @@ static const char *algorithm_name(const struct sa *sa)
 	return sa->protocol == SA_AH ? alg_auth_name(sa->alg) : sa->alg->name;
 }
 
+static void answer_path(const struct sa *sa, struct rte_tel_data *data)
+{
+	rte_tel_data_add_dict_u64(
+		data, "path_mtu", atomic_load_explicit(&sa->path.mtu_bytes, memory_order_relaxed));
+	rte_tel_data_add_dict_u64(
+		data, "inner_mtu", atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed));
+	rte_tel_data_add_dict_u64(data, "icmp_errors", counter_read(&sa->path.icmp_errors));
+}
+
 static int answer_sa(const struct control *control, const char *argument, struct rte_tel_data *data)
 {
 	struct sa_counters sum;
@@ -168,6 +177,8 @@ static int answer_sa(const struct control *control, const char *argument, struct
 	rte_tel_data_add_dict_u64(data, "bytes", sum.bytes);
 	if (sa->protocol == SA_IPCOMP)
 		rte_tel_data_add_dict_u64(data, "uncompressed", sum.uncompressed);
+	if (!sa->inbound)
+		answer_path(sa, data);
 	for (unsigned i = 0; i < SA_DROP_COUNT; i++)
 		if (sum.drops[i] > 0)
 			rte_tel_data_add_dict_u64(data, drop_name(sa_drop_reason(i)), sum.drops[i]);

@@ -41,6 +41,7 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 	w->idle_sleep_us = control->gateway->workers.idle_sleep_us;
 	w->qsbr = control->qsbr;
 	w->sad = control->sad;
+	w->sad_out = control->sad_out;
 	w->neighbours = control->neighbours;
 	w->host.to_control = control->to_control;
 	snprintf(name, sizeof(name), "from_control%u", index);
@@ -58,7 +59,7 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 		.socket = socket,
 	};
 	struct ipcomp_conf ipcomp = {.large = control->ports.large, .socket = socket};
-	int ret = flows_create(socket, &w->flows, err);
+	int ret = flows_create(index, socket, &w->flows, err);
 	if (ret == 0)
 		ret = reass_create(&reass, &w->reass, err);
 	if (ret == 0)

@@ -62,10 +62,11 @@ struct flows {
 	struct flow_v4 *v4;
 	struct flow_v6 *v6;
 	uint64_t seed;
+	unsigned worker;     /* whose it is */
 	uint16_t generation; /* never 0, which is that of an entry that was never written */
 };
 
-int flows_create(int socket, struct flows **out, struct err *err)
+int flows_create(unsigned worker, int socket, struct flows **out, struct err *err)
 {
 	struct flows *flows = rte_zmalloc_socket("flows", sizeof(*flows), RTE_CACHE_LINE_SIZE, socket);
 
@@ -80,6 +81,7 @@ int flows_create(int socket, struct flows **out, struct err *err)
 		return err_set(err, ENOMEM, "no memory for a worker's flow cache");
 	}
 	flows->seed = rte_rand();
+	flows->worker = worker;
 	flows->generation = 1;
 	*out = flows;
 	return 0;
@@ -204,17 +206,29 @@ static void remember_one(const struct flows *flows, struct rte_mbuf *m, const st
 	}
 }
 
-/* Where a packet with that answer of the SPD goes to. */
-static struct flow_verdict verdict_make_one(struct rte_mbuf *m, const struct spd_entry *entry,
+/* The SA of a policy, on the way out that of this worker. */
+static struct sa *sa_of_entry(const struct flows *flows, const struct spd_entry *entry,
 	enum flows_direction direction, const struct snapshot *s)
 {
-	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT;
-	struct ip_addr to = is_tunnelled ? sa_outermost(entry->sa)->destination
+	struct sa *of_worker = NULL;
+
+	if (direction == FLOWS_OUT)
+		of_worker = alternatives_worker_sa(s->alternatives_out, entry->index, flows->worker);
+	return of_worker ? of_worker : entry->sa;
+}
+
+/* Where a packet with that answer of the SPD goes to. */
+static struct flow_verdict verdict_make_one(const struct flows *flows, struct rte_mbuf *m,
+	const struct spd_entry *entry, enum flows_direction direction, const struct snapshot *s)
+{
+	struct sa *sa = entry ? sa_of_entry(flows, entry, direction, s) : NULL;
+	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT && sa;
+	struct ip_addr to = is_tunnelled ? sa_outermost(sa)->destination
 					 : ip_addr_from_bytes(pkt_of(m)->family, pkt_destination(m));
 	uint32_t next_hop = route_find_index(s->routes, &to);
 
 	return (struct flow_verdict){
-		.sa = entry ? entry->sa : NULL,
+		.sa = sa,
 		.policy = entry ? entry->index : 0,
 		.action = entry ? entry->action & VERDICT_NO_POLICY : VERDICT_NO_POLICY,
 		.next_hop = next_hop == ROUTE_NONE ? VERDICT_NO_ROUTE : (uint16_t)next_hop,
@@ -238,7 +252,7 @@ static void unknown_find(const struct flows *flows, struct unknown *unknown, con
 	spd_find(direction == FLOWS_OUT ? s->spd_out : s->spd_in, unknown->pkts, unknown->n, entries);
 	for (uint16_t i = 0; i < unknown->n; i++) {
 		struct rte_mbuf *m = unknown->pkts[i];
-		struct flow_verdict verdict = verdict_make_one(m, entries[i], direction, s);
+		struct flow_verdict verdict = verdict_make_one(flows, m, entries[i], direction, s);
 
 		verdict_apply_one(m, verdict);
 		remember_one(flows, m, &keys[unknown->at[i]], places[unknown->at[i]], &verdict);

@@ -25,8 +25,8 @@ struct flows;
 /* Across the IPsec boundary (RFC 4301 section 2.1): which of the snapshot's SPDs is asked. */
 enum flows_direction { FLOWS_OUT, FLOWS_IN };
 
-/* Returns 0, or -ENOMEM with err set. Control thread. */
-int flows_create(int socket, struct flows **flows, struct err *err);
+/* Of the worker with that index. Returns 0, or -ENOMEM with err set. Control thread. */
+int flows_create(unsigned worker, int socket, struct flows **flows, struct err *err);
 void flows_destroy(struct flows *flows);
 
 /* Forget everything: the worker has adopted another snapshot. */
@@ -35,7 +35,8 @@ void flows_forget(struct flows *flows);
 /*
  * Set `action`, `policy_sa`, `policy`, `next_hop`, `port_out` and PKT_OWN of each parsed packet: the SPD's
  * answer; the route to the other end of the tunnel where that is PROTECT on the way out, else to the packet's
- * destination; whether that is one of the gateway's addresses. All packets are kept. The cache is of the
+ * destination; whether that is one of the gateway's addresses. On the way out policy_sa may be an alternative
+ * of the policy, the one that is for all packets of this worker. All packets are kept. The cache is of the
  * snapshot `s` since flows_forget.
  */
 void flows_find(struct flows *flows, struct burst *burst, enum flows_direction direction,

@@ -105,6 +105,14 @@ static bool icmp_error_one(
 	return source && host_limit_take(limit, now_tsc) && icmp_error_make_one(m, source->bytes);
 }
 
+/* Why the packet can't be forwarded, by the error that answers it. */
+static enum drop_reason error_reason(struct rte_mbuf *m)
+{
+	if (icmp_is_time_exceeded_one(m))
+		return DROP_ttl_expired;
+	return icmp_is_prohibited_one(m) ? DROP_out_no_sa : DROP_out_mtu;
+}
+
 void host_icmp_errors(struct burst *burst, const struct snapshot *snapshot, struct host_limit *limit,
 	uint64_t now_tsc, struct drops *drops, uint64_t *generated)
 {
@@ -113,7 +121,7 @@ void host_icmp_errors(struct burst *burst, const struct snapshot *snapshot, stru
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 
-		drop_count_one(drops, m, icmp_is_time_exceeded_one(m) ? DROP_ttl_expired : DROP_out_mtu);
+		drop_count_one(drops, m, error_reason(m));
 		if (icmp_error_one(m, snapshot, limit, now_tsc))
 			burst->pkts[kept++] = m;
 		else

@@ -58,8 +58,8 @@ void host_answer(struct burst *burst, struct host_limit *limit, uint64_t now_tsc
 /*
  * Packets that can't be forwarded, with the ICMP error to send in struct pkt: turn each into the error, from
  * an address of the port that it came in by, or, for one out of a tunnel, of the port that its destination is
- * behind. The packet counts as dropped (ttl_expired, out_mtu), the error as made by the gateway: *generated
- * grows by the errors kept. Where no error may be sent, the packet is freed.
+ * behind. The packet counts as dropped (ttl_expired, out_mtu, out_no_sa), the error as made by the gateway:
+ * *generated grows by the errors kept. Where no error may be sent, the packet is freed.
  */
 void host_icmp_errors(struct burst *burst, const struct snapshot *snapshot, struct host_limit *limit,
 	uint64_t now_tsc, struct drops *drops, uint64_t *generated);

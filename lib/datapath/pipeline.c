@@ -4,30 +4,37 @@
  * them with a reason. So what is in `b` after a line is what that line kept.
  *
  *                     +- ipsec -> sad -> replay -> crypto -> ICV, strip -> selectors +-> forward
+ *                     |  in UDP: out of that first ^
  *   unprotected: parse|            ^- once more, for the next SA of a bundle -+        |
  *                     +- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
  *                     +- host -> answered, or to control
  *
- *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto -> deliver
+ *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto, UDP -> deliver
  *   protected:   parse|                    |           (for each SA of a bundle)
+ *   protected:   parse|                    +- PROTECT without SA: dropped, to control, ICMP
  *                     |                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *
  *   forward:  TTL -> deliver        deliver:  MTU -> neighbour -> tx        transmit:  route -> deliver
  *
  * Fragments are made whole behind parse and behind strip, if they are for the gateway itself or if policies
- * look at ports; what is too long is cut behind MTU.
- * SPD-in and SPD-out are flows_find and a stage that does what it found: the policy and the next hop of a
- * flow are looked up in full once, and remembered.
+ * look at ports; what is too long is cut behind MTU. ICMP errors that no policy knows are judged by the
+ * packets that they quote; those to the gateway itself, about its tunnels, go to control. SPD-in and SPD-out
+ * are flows_find and a stage that does what it found: the policy and the next hop of a flow are looked up in
+ * full once, and remembered.
  */
 #include "datapath/pipeline.h"
 
+#include "datapath/acquire.h"
+#include "datapath/icmp_errors.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "ipsec/bundle.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
 #include "ipsec/ipcomp.h"
+#include "ipsec/mss_back.h"
+#include "ipsec/natt.h"
 #include "net/rewrite.h"
 #include "net/stage.h"
 
@@ -138,6 +145,18 @@ static void deliver(struct worker *w, struct burst *b)
 		link_send(w, b);
 }
 
+/* Of a burst of tunnels' packets, those that are too long for their path: in fragments that are not. */
+static void deliver_cut(struct worker *w, struct burst *b)
+{
+	BURST(oversize);
+	BURST(fragments);
+	struct frag_cut cut = {.from = &oversize};
+
+	esp_out_path(b, &oversize, &w->drops);
+	while (frag_fill(&w->frag, &cut, &fragments, &w->drops))
+		deliver(w, &fragments);
+}
+
 /* Packets that the gateway made, and those that have waited for a neighbour. */
 static void transmit(struct worker *w, struct burst *b)
 {
@@ -156,6 +175,15 @@ static void forward(struct worker *w, struct burst *b)
 	deliver(w, b);
 }
 
+/* Packets some of which go in UDP. */
+static void enter_udp(struct worker *w, struct burst *b)
+{
+	BURST(moved);
+
+	natt_out(b, &moved, &w->drops);
+	transmit(w, &moved);
+}
+
 static void encrypt(struct worker *w, struct burst *b);
 
 /* Packets that their SA is done with: to the link, or to the SA around it. */
@@ -165,6 +193,10 @@ static void applied(struct worker *w, struct burst *b)
 
 	if (w->snapshot->has_bundles)
 		bundle_next(b, &more, &w->drops);
+	if (b->seen & PKT_ENCAP)
+		enter_udp(w, b);
+	if (b->seen & PKT_OUTER_CUT)
+		deliver_cut(w, b);
 	deliver(w, b);
 	encrypt(w, &more);
 }
@@ -217,17 +249,40 @@ static void protect(struct worker *w, struct burst *b)
 		encrypt(w, b);
 }
 
+/* What more than the flow decides: which of a policy's SAs protects a packet. */
+static void choose(struct worker *w, struct burst *b)
+{
+	struct alternatives *alternatives = w->snapshot->alternatives_out;
+
+	if (alternatives_read_packets(alternatives) && b->n > 0)
+		alternatives_choose(b, alternatives, &w->tally);
+}
+
+/* Packets that policies protect, but by no SA. */
+static void acquire(struct worker *w, struct burst *b)
+{
+	if (b->n == 0)
+		return;
+	acquire_burst(b, w->snapshot->acquires, w->now_tsc, &w->unforwardable, &w->drops);
+}
+
 /* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
 static void outbound(struct worker *w, struct burst *b)
 {
 	BURST(protected);
+	BURST(no_sa);
+	BURST(errors);
 
 	if (b->n == 0)
 		return;
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
-	spd_out(b, &protected, &w->drops);
+	spd_out(b, &protected, &no_sa, &errors, &w->drops);
+	if (errors.n > 0)
+		icmp_errors_out(w, &errors, &protected);
+	choose(w, &protected);
 	forward(w, b);
 	protect(w, &protected);
+	acquire(w, &no_sa);
 }
 
 /* The gateway's answers go back the way that the question came: into a tunnel, or in clear. */
@@ -278,6 +333,7 @@ static void decapsulated(struct worker *w, struct burst *b)
 	BURST(inside);
 	BURST(host);
 	BURST(leaving);
+	BURST(errors);
 
 	if (w->snapshot->has_bundles) {
 		ipcomp_in(w->ipcomp, b, w->sad, &w->tally);
@@ -286,7 +342,11 @@ static void decapsulated(struct worker *w, struct burst *b)
 	}
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
-	spd_in_selector(b, &w->tally);
+	spd_in_selector(b, w->snapshot->alternatives_in, &errors, &w->tally);
+	if (errors.n > 0)
+		icmp_errors_in(w, &errors, b);
+	if (b->seen & PKT_TCP_SYN)
+		mss_back(b, w->snapshot->spd_out, &w->drops);
 	split_inner(w, b, &host, &leaving);
 	inner_to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */
@@ -340,8 +400,11 @@ static void from_unprotected(struct worker *w, struct burst *b)
 	local_split(b, &w->snapshot->local_outside, &ipsec, &host, &w->drops);
 	clear_inbound(w, b);
 
+	if (host.n > 0)
+		natt_in(&host, &w->snapshot->natt_ports, &ipsec, &w->drops);
 	flows_find(w->flows, &host, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_host(&host, &w->drops);
+	icmp_errors_to_control(w, &host);
 	to_host(w, &host);
 
 	inbound(w, &ipsec);

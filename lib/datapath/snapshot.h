@@ -3,14 +3,17 @@
  *
  * The control thread makes it, publishes it, and destroys it when no worker reads it any more: a worker
  * adopts the newest snapshot between two bursts, only when its crypto queues are empty, so that afterwards it
- * holds nothing of an older one. SPD, routes and own addresses belong to the snapshot; it borrows the SAs.
+ * holds nothing of an older one. SPD, alternatives, routes, own addresses and the table of acquires belong to
+ * the snapshot; it borrows the SAs.
  */
 #ifndef CULVERT_DATAPATH_SNAPSHOT_H
 #define CULVERT_DATAPATH_SNAPSHOT_H
 
+#include "datapath/acquire.h"
 #include "fwd/local.h"
 #include "fwd/neigh.h"
 #include "fwd/route.h"
+#include "ipsec/natt.h"
 #include "ipsec/spd.h"
 #include "net/parse.h"
 
@@ -31,9 +34,14 @@ struct snapshot {
 	struct spd *spd_out;
 	struct spd *spd_in;
 	bool has_bundles; /* some SA is not plain ESP, or in company (sa_is_single_esp) */
+	struct alternatives *alternatives_out; /* of the policies; NULL where none has any */
+	struct alternatives *alternatives_in;
 	struct route_table *routes;
+	struct acquire_table *acquires;   /* NULL if every policy that protects has its SA */
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
+	struct natt_ports natt_ports;     /* UDP ports where ESP arrives */
+	uint32_t icmp_accept;             /* bits by enum icmp_kind: errors that need no authentication */
 	uint8_t n_ports;
 	struct snapshot_port ports[PKT_PORTS_MAX];
 	struct neigh_port neigh_ports[PKT_PORTS_MAX];

@@ -56,7 +56,8 @@ struct worker {
 	struct worker_rx rx[WORKER_RX_QUEUES_MAX];
 	uint32_t idle_sleep_us;
 	struct rte_rcu_qsbr *qsbr;
-	const struct sad *sad;
+	const struct sad *sad;     /* inbound SAs */
+	const struct sad *sad_out; /* outbound SAs, for ICMP errors about what they sent */
 	const struct neigh_table *neighbours;
 	struct crypto_worker *crypto;
 	struct flows *flows;   /* worker: rw */
@@ -74,7 +75,8 @@ struct worker {
 	uint64_t now_tsc; /* of this loop */
 	struct sa_tally tally;
 	struct host_limit icmp_limit;
-	struct burst unforwardable; /* packets that an ICMP error may answer; empty between bursts */
+	struct host_limit icmp_error_limit; /* of errors that control is told of */
+	struct burst unforwardable;         /* packets that an ICMP error may answer; empty between bursts */
 	struct tx tx;
 	struct drops drops;
 	struct worker_counters counters;

@@ -8,6 +8,7 @@
 #include <rte_esp.h>
 #include <rte_prefetch.h>
 
+#include "ipsec/natt.h"
 #include "ipsec/verdict.h"
 #include "net/parse.h"
 #include "net/rewrite.h"
@@ -178,6 +179,8 @@ static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf *
 	for (uint16_t i = 0; i < n; i++)
 		seqs[i] = pkt_of(pkts[i])->seq;
 	replay_accept(sa->replay, seqs, n, accepted);
+	if (unlikely(sa->in_udp && sa->natt->peer))
+		natt_follow(sa, pkts, accepted, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct verdict verdict = verdict_of(accepted[i]);
 

@@ -6,9 +6,12 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_esp.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
 
 #include "ipsec/outer.h"
 #include "net/icmp.h"
+#include "net/mss.h"
 #include "net/oversize.h"
 #include "net/stage.h"
 #include "net/transport.h"
@@ -40,10 +43,19 @@ static inline struct shape shape_one(const struct sa *sa, const struct pkt *p)
 	};
 }
 
+/* IPv6 hosts send it without being told (RFC 8200 section 5), so it goes on, and its tunnel's packet is cut.
+ */
+static bool is_least_ipv6_one(struct rte_mbuf *m)
+{
+	return pkt_of(m)->family == IP_V6 && !is_oversize_one(m, IPV6_MTU_MIN);
+}
+
 /* What is not to be kept as it is. */
 static void oversize_one(struct rte_mbuf *m, uint16_t inner_mtu, struct burst *oversize,
 	struct burst *too_big, const struct sa_tally *tally)
 {
+	if (pkt_of(m)->family == IP_V6)
+		inner_mtu = RTE_MAX(inner_mtu, (uint16_t)IPV6_MTU_MIN);
 	if (inner_mtu < IPV4_MTU_MIN) {
 		sa_drop_one(tally, m, out_mtu);
 	} else if (oversize_is_cut_one(m, inner_mtu)) {
@@ -67,21 +79,28 @@ void esp_out_mtu(
 		const struct sa *sa = pkt_of(m)->sa;
 		uint16_t inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
 
-		if (pkt_of(m)->family == IP_V6)
-			inner_mtu = RTE_MAX(inner_mtu, (uint16_t)IPV6_MTU_MIN);
+		if (unlikely(pkt_of(m)->flags & PKT_TCP_SYN) && sa->mss_clamp)
+			mss_clamp_one(m, inner_mtu);
 		/* Transport mode is for whole packets alone: its own are cut (RFC 4303 section 3.1.1). */
-		if (!is_oversize_one(m, inner_mtu) || sa_is_transport(sa))
+		if (!is_oversize_one(m, inner_mtu) || sa_is_transport(sa)) {
 			burst->pkts[kept++] = m;
-		else
+		} else if (is_least_ipv6_one(m)) {
+			pkt_of(m)->flags |= PKT_OUTER_CUT;
+			burst->pkts[kept++] = m;
+		} else {
 			oversize_one(m, inner_mtu, oversize, too_big, tally);
+		}
 	}
 	burst->n = kept;
 }
 
-/* Room at both ends of the buffer, so that nothing can fail once the packet is being changed. */
-static inline bool has_room_one(struct rte_mbuf *m, struct shape shape)
+/* Room at both ends of the buffer, so that nothing can fail once the packet is being changed; natt_out's too.
+ */
+static inline bool has_room_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape)
 {
-	return shape.front + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
+	unsigned udp = sa->in_udp ? sizeof(struct rte_udp_hdr) : 0;
+
+	return shape.front + udp + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
 	       RTE_MAX(shape.back, (uint16_t)PADDING_BYTES) <= rte_pktmbuf_tailroom(m);
 }
 
@@ -109,7 +128,7 @@ static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint32
 static inline void pkt_describe_outer_one(
 	struct pkt *p, const struct sa *sa, struct shape shape, uint64_t seq)
 {
-	p->flags = PKT_LOCAL | (p->flags & PKT_LARGE);
+	p->flags = PKT_LOCAL | (sa->in_udp ? PKT_ENCAP : 0) | (p->flags & (PKT_LARGE | PKT_OUTER_CUT));
 	p->family = sa->family;
 	p->protocol = IPPROTO_ESP;
 	p->l4 = sa_is_transport(sa) ? p->l4 : sa->outer_bytes;
@@ -174,7 +193,7 @@ static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct
 		struct rte_mbuf *m = pkts[i];
 		struct shape shape = shape_one(sa, pkt_of(m));
 
-		if (has_room_one(m, shape)) {
+		if (has_room_one(m, sa, shape)) {
 			encapsulate_one(m, sa, shape, first + i);
 			pkts[kept++] = m;
 		} else {
@@ -217,12 +236,13 @@ void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
 	STAGE(esp_out_finish, burst, tally->drops);
 	struct sa *sa = burst->n > 0 ? pkt_of(burst->pkts[0])->sa : NULL;
 	uint64_t packets = 0, bytes = 0;
-	uint16_t kept = 0;
+	uint16_t kept = 0, seen = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
+		seen |= p->flags;
 		if (p->flags & (PKT_CRYPTO_FAILED | PKT_ICV_BAD)) {
 			sa_drop_one(tally, m, crypto_failed);
 			continue;
@@ -234,9 +254,33 @@ void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
 		}
 		packets++;
 		bytes += p->inner_len;
+		seen |= p->flags;
 		burst->pkts[kept++] = m;
 	}
 	if (sa)
 		sent_count(sa, packets, bytes, tally);
+	burst->seen = seen;
+	burst->n = kept;
+	burst->seen = seen;
+}
+
+void esp_out_path(struct burst *burst, struct burst *oversize, struct drops *drops)
+{
+	STAGE(esp_out_path, burst, drops, oversize);
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < burst->n; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+		struct pkt *p = pkt_of(m);
+		uint16_t mtu_bytes = atomic_load_explicit(&p->sa->path.mtu_bytes, memory_order_relaxed);
+
+		/* The path may have become wider meanwhile. */
+		if (p->flags & PKT_OUTER_CUT && p->ip_len > mtu_bytes) {
+			p->icmp_mtu = mtu_bytes;
+			burst_add_one(oversize, m);
+		} else {
+			burst->pkts[kept++] = m;
+		}
+	}
 	burst->n = kept;
 }

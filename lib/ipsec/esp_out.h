@@ -16,7 +16,7 @@
  * frag_fill (RFC 4459 section 3.4: before encryption, so that the peer need not reassemble), and the rest to
  * *too_big with the ICMP error to send in struct pkt (RFC 1191, RFC 8201). IPv6 hosts need not send packets
  * of less than 1280 bytes: such packets are kept however little fits, and it is the tunnel's packet that is
- * cut (RFC 8200 section 5, RFC 2473 section 7.1). Drops: out_mtu where next to nothing fits.
+ * cut (RFC 8200 section 5, RFC 2473 section 7.1), by esp_out_path. Drops: out_mtu where next to nothing fits.
  */
 void esp_out_mtu(
 	struct burst *burst, struct burst *oversize, struct burst *too_big, const struct sa_tally *tally);
@@ -28,7 +28,13 @@ void esp_out_mtu(
  */
 void esp_out_prepare(struct burst *burst, const struct sa_tally *tally);
 
-/* After the crypto: keep what succeeded. Drops: crypto_failed. */
+/* After the crypto: keep what succeeded; burst->seen has its flags. Drops: crypto_failed. */
 void esp_out_finish(struct burst *burst, const struct sa_tally *tally);
+
+/*
+ * Move packets that are longer than their SA's path takes (PKT_OUTER_CUT) to *oversize for frag_fill. To be
+ * called where burst->seen has that flag; links are for route_mtu.
+ */
+void esp_out_path(struct burst *burst, struct burst *oversize, struct drops *drops);
 
 #endif

@@ -151,7 +151,7 @@ static uint16_t payload_write_one(uint8_t *at, const struct ipcomp *ipcomp, cons
 /* The outer packet from here on. A large buffer stays one, however short the packet has become. */
 static void pkt_describe_one(struct pkt *p, uint8_t family, uint8_t protocol, uint16_t l4, uint16_t ip_len)
 {
-	p->flags = PKT_LOCAL | (p->flags & PKT_LARGE);
+	p->flags = PKT_LOCAL | (p->flags & (PKT_LARGE | PKT_OUTER_CUT));
 	p->family = family;
 	p->protocol = protocol;
 	p->l4 = l4;
@@ -226,6 +226,7 @@ void ipcomp_out(struct ipcomp *ipcomp, struct burst *burst, const struct sa_tall
 	STAGE(ipcomp_out, burst, tally->drops);
 	uint16_t kept = 0;
 
+	burst->seen = 0;
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 
@@ -234,6 +235,7 @@ void ipcomp_out(struct ipcomp *ipcomp, struct burst *burst, const struct sa_tall
 			continue;
 		}
 		apply_out_one(ipcomp, m, tally);
+		burst->seen |= pkt_of(m)->flags;
 		burst->pkts[kept++] = m;
 	}
 	burst->n = kept;
@@ -348,37 +350,55 @@ static bool is_wrapped_one(struct rte_mbuf *m)
 	       ip_bytes_equal(sa->family, pkt_destination(m), sa->destination.bytes);
 }
 
-static struct verdict unwrap_one(struct rte_mbuf *m)
+/* The packet came out of that SA's tunnel. */
+static struct verdict unwrap_one(struct rte_mbuf *m, struct sa *sa)
 {
-	const struct pkt *p = pkt_of(m);
+	struct pkt *p = pkt_of(m);
 	uint8_t family = p->protocol == IPPROTO_IPIP ? IP_V4 : IP_V6;
 	uint8_t outer_class = traffic_class_get_one(m);
 
 	m->data_off += p->l4;
 	m->data_len -= p->l4;
 	m->pkt_len -= p->l4;
-	if (!parse_inner_one(m, family))
-		return DROP(in_ipcomp);
-	pkt_of(m)->flags |= PKT_UNCOMPRESSED;
-	return ecn_merge_one(m, outer_class);
+	p->sa = sa;
+	return parse_inner_one(m, family) ? ecn_merge_one(m, outer_class) : DROP(in_ipcomp);
+}
+
+static struct verdict open_uncompressed_one(struct rte_mbuf *m, const struct sa_tally *tally)
+{
+	struct sa *sa = pkt_of(m)->sa->ipcomp_inside;
+	struct verdict verdict = unwrap_one(m, sa);
+
+	if (is_kept_one(verdict))
+		sa_count_uncompressed(sa, pkt_of(m)->ip_len, tally);
+	return verdict;
+}
+
+static struct verdict open_compressed_one(
+	struct ipcomp *ipcomp, struct rte_mbuf **m, const struct sa_tally *tally)
+{
+	struct sa_counters *counters = &pkt_of(*m)->sa->counters[tally->worker];
+	struct verdict verdict = decompress_one(ipcomp, m);
+
+	if (is_kept_one(verdict)) {
+		counters->packets++;
+		counters->bytes += pkt_of(*m)->ip_len;
+	}
+	return verdict;
 }
 
 /* Returns 1 if there is a packet to keep, in *kept. */
 static uint16_t open_one(struct ipcomp *ipcomp, struct rte_mbuf *m, const struct sad *sad,
 	const struct sa_tally *tally, struct rte_mbuf **kept)
 {
-	struct sa_counters *counters;
-	struct verdict verdict;
+	struct verdict verdict = KEEP;
 
-	if (!is_compressed_one(pkt_of(m)))
-		return apply_one(m, is_wrapped_one(m) ? unwrap_one(m) : KEEP, kept, tally);
-	if (!find_one(m, sad, tally))
-		return 0;
-	verdict = decompress_one(ipcomp, &m);
-	if (is_kept_one(verdict)) {
-		counters = &pkt_of(m)->sa->counters[tally->worker];
-		counters->packets++;
-		counters->bytes += pkt_of(m)->ip_len;
+	if (is_wrapped_one(m)) {
+		verdict = open_uncompressed_one(m, tally);
+	} else if (is_compressed_one(pkt_of(m))) {
+		if (!find_one(m, sad, tally))
+			return 0;
+		verdict = open_compressed_one(ipcomp, &m, tally);
 	}
 	return apply_one(m, verdict, kept, tally);
 }

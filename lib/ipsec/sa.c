@@ -8,8 +8,11 @@
 #include <rte_ip.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
+#include <rte_udp.h>
 
 #include "base/counter.h"
+#include "ipsec/natt.h"
+#include "ipsec/path_mtu.h"
 
 /* Until control knows the link to the peer. */
 #define LINK_MTU_USUAL 1500
@@ -107,11 +110,13 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->source = conf->source;
 	sa->destination = conf->destination;
 	sa->n_workers = params->n_workers;
+	sa->in_udp = conf->encap == SA_ENCAP_UDP;
+	sa->mss_clamp = conf->mss_clamp;
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa, conf->mode);
 	outer_rules_init(sa, conf);
-	atomic_init(&sa->inner_mtu, sa_inner_mtu(sa, LINK_MTU_USUAL));
+	path_mtu_set_link(sa, LINK_MTU_USUAL);
 }
 
 /* The parts that have memory of their own. Those that were made are sa_destroy's, also on failure. */
@@ -130,7 +135,9 @@ static int sa_parts_create(
 		alignof(struct sa_counters), params->socket);
 	if (sa->inbound)
 		sa->replay = replay_create(conf->replay_window_pkts, conf->esn, 0, params->socket);
-	if (!sa->counters || (sa->inbound && !sa->replay))
+	if (sa->in_udp)
+		sa->natt = natt_create(conf, sa->inbound, params->socket);
+	if (!sa->counters || (sa->inbound && !sa->replay) || (sa->in_udp && !sa->natt))
 		return err_set(err, ENOMEM, "no memory");
 	return conf->alg ? crypto_session_create(crypto, &session, &sa->session, err) : 0;
 }
@@ -159,6 +166,7 @@ void sa_destroy(struct sa *sa)
 	if (sa->session.handle)
 		crypto_session_destroy(&sa->session);
 	replay_destroy(sa->replay);
+	natt_destroy(sa->natt);
 	rte_free(sa->counters);
 	/* The salt and the mask of IVs are part of the key. */
 	explicit_bzero(sa, sizeof(*sa));
@@ -193,7 +201,8 @@ static size_t ip_header_bytes(const struct sa *sa)
 static uint16_t esp_inner_mtu(const struct sa *sa, uint16_t outer_mtu_bytes)
 {
 	int kept = sa_is_transport(sa) ? (int)ip_header_bytes(sa) : 0;
-	int around = sa->outer_bytes + ESP_HEADER_BYTES + sa->iv_bytes + sa->icv_bytes;
+	int udp = sa->in_udp ? sizeof(struct rte_udp_hdr) : 0;
+	int around = sa->outer_bytes + udp + ESP_HEADER_BYTES + sa->iv_bytes + sa->icv_bytes;
 	int room = outer_mtu_bytes - around - kept;
 
 	if (room < sa->align_bytes)

@@ -35,10 +35,12 @@
 #define SA_OUTER_TTL      64 /* of the tunnel's header, RFC 4301 section 5.1.2.1 */
 #define SA_NAME_MAX       64
 
+struct natt;
+
 /* The drop reasons that are counted for each SA too. */
 /* clang-format off */
 #define SA_DROP_REASONS(X) \
-	X(in_hdr) X(in_endpoint) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
+	X(in_hdr) X(in_endpoint) X(in_encap) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
 	X(in_ecn) X(in_bundle) X(in_nesting) X(in_ipcomp) X(in_buf) \
 	X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
@@ -58,24 +60,35 @@ struct sa_counters {
 	uint64_t uncompressed; /* IPComp: packets, of the above, that go without its header */
 } __rte_cache_aligned;
 
+/* How much the path of an outbound SA's packets takes; see ipsec/path_mtu.h. Control writes. */
+struct sa_path {
+	_Atomic uint16_t
+		mtu_bytes; /* of the tunnel's packets. Workers read it where one is too long for it */
+	uint16_t link_mtu_bytes;
+	bool is_learned;      /* from ICMP */
+	uint64_t until_ns;    /* then it is forgotten */
+	uint64_t icmp_errors; /* that were accepted; telemetry reads it */
+};
+
 struct sa {
 	/* Read for each packet; never written after sa_create. */
 	struct crypto_session session;
 	uint64_t iv_mask; /* random; IVs are made from sequence number XOR this, so a restart repeats none */
 	rte_be32_t spi;
 	rte_be32_t salt; /* of AEAD nonces, RFC 4106 section 4 */
-	bool inbound;
-	bool esn;
-	bool aead;
-	uint8_t cipher; /* enum cipher_alg */
+	bool inbound : 1;
+	bool esn : 1;
+	bool aead : 1;
+	bool in_udp : 1; /* `natt` is there, and packets go in UDP */
+	uint8_t cipher;  /* enum cipher_alg */
 	uint8_t iv_bytes;
 	uint8_t icv_bytes;
 	uint8_t align_bytes;
 	uint8_t family;       /* of the tunnel's header */
 	uint16_t outer_bytes; /* length of outer_header; 0 in transport mode */
 	/*
-	 * The largest inner packet that fits the link to the peer: set by control when it publishes routes,
-	 * read by workers, relaxed. It is exact: one byte more does not fit.
+	 * The largest inner packet that fits the path to the peer: set by control with path.mtu_bytes, read
+	 * by workers, relaxed. It is exact: one byte more does not fit.
 	 */
 	_Atomic uint16_t inner_mtu;
 	/* Outbound: the bits of the inner traffic class that the tunnel's header gets, and those it always
@@ -104,14 +117,17 @@ struct sa {
 	struct sa *around;
 	bool has_inside; /* the reverse: another SA of its bundle is inside */
 	/*
-	 * Inbound: an IPComp SA in tunnel mode that this one is around, or NULL: what could not be compressed
+	 * Inbound: an IPComp SA in tunnel mode that this one is around, or NULL. What could not be compressed
 	 * comes without IPComp's header, as IP in IP between its ends. Further ones have the same ends, or
 	 * take nothing uncompressed.
 	 */
-	const struct sa *ipcomp_inside;
+	struct sa *ipcomp_inside;
+	struct natt *natt; /* NULL: not in UDP */
 	/* Cold. */
+	struct sa_path path;
 	const struct alg *alg;
 	unsigned n_workers;
+	bool mss_clamp; /* outbound; read for TCP's SYN alone */
 	char name[SA_NAME_MAX];
 };
 
@@ -158,8 +174,8 @@ enum drop_reason sa_drop_reason(enum sa_drop slot);
 
 /*
  * The largest packet that goes into the SA such that what leaves its bundle is at most link_mtu_bytes long
- * (RFC 4301 section 8.2.1: of ESP, tunnel header, ESP header and IV, padding to align_bytes, trailer, ICV); 0
- * if none fits. IPComp counts as if nothing could be compressed.
+ * (RFC 4301 section 8.2.1: of ESP, tunnel header, UDP, ESP header and IV, padding to align_bytes, trailer,
+ * ICV); 0 if none fits. IPComp counts as if nothing could be compressed.
  */
 uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes);
 
@@ -188,6 +204,16 @@ static inline uint16_t sa_ah_bytes(const struct sa *sa)
 	uint16_t unit = sa->family == IP_V4 ? 4 : 8;
 
 	return RTE_ALIGN_CEIL(AH_FIXED_BYTES + sa->icv_bytes, unit);
+}
+
+/* A packet of an IPComp SA that goes without its header. */
+static inline void sa_count_uncompressed(struct sa *sa, uint16_t bytes, const struct sa_tally *tally)
+{
+	struct sa_counters *counters = &sa->counters[tally->worker];
+
+	counters->packets++;
+	counters->bytes += bytes;
+	counters->uncompressed++;
 }
 
 /* Drop a packet, counted for the gateway and for its SA: sa_drop_one(tally, m, in_icv). */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_errno.h>
 #include <rte_branch_prediction.h>
 #include <rte_hash.h>
@@ -14,6 +15,7 @@
 #include <rte_random.h>
 #include <rte_rcu_qsbr.h>
 
+#include "ipsec/natt.h"
 #include "net/stage.h"
 
 _Static_assert(BURST_MAX <= RTE_HASH_LOOKUP_BULK_MAX, "a burst is looked up in one call");
@@ -67,7 +69,7 @@ static struct sad_key key_of(const struct sa *sa)
 int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
 {
 	struct rte_hash_parameters parameters = {
-		.name = "culvert_sad",
+		.name = conf->name ? conf->name : "culvert_sad",
 		.entries = RTE_MAX(conf->capacity, 64u),
 		.key_len = sizeof(struct sad_key),
 		/* An outsider chooses what is looked up, so the seed is not one he knows. */
@@ -80,11 +82,13 @@ int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
 
 	if (sad) {
 		sad->hash = rte_hash_create(&parameters);
-		sad->recent = rte_zmalloc_socket("sad_recent",
-			conf->n_workers * RECENT_SLOTS * sizeof(*sad->recent), RTE_CACHE_LINE_SIZE,
-			conf->socket);
+		if (conf->n_workers > 0)
+			sad->recent = rte_zmalloc_socket("sad_recent",
+				conf->n_workers * RECENT_SLOTS * sizeof(*sad->recent), RTE_CACHE_LINE_SIZE,
+				conf->socket);
 	}
-	if (!sad || !sad->hash || !sad->recent || rte_hash_rcu_qsbr_add(sad->hash, &rcu) != 0) {
+	if (!sad || !sad->hash || (conf->n_workers > 0 && !sad->recent) ||
+		rte_hash_rcu_qsbr_add(sad->hash, &rcu) != 0) {
 		sad_destroy(sad);
 		return err_set(err, ENOMEM, "no memory for an SAD of %u SAs", conf->capacity);
 	}
@@ -159,9 +163,19 @@ struct sa *sad_find(
  * RFC 4301 section 4.1: the tunnel's other end is part of the SA, so that a stolen SPI is of no use
  * elsewhere.
  */
-static inline bool sad_source_matches(const struct sa *sa, struct rte_mbuf *m)
+static inline enum natt_match sad_match_one(const struct sa *sa, struct rte_mbuf *m)
 {
-	return ip_bytes_equal(sa->family, pkt_source(m), sa->source.bytes);
+	if (unlikely(sa->in_udp || pkt_of(m)->flags & PKT_ENCAP))
+		return natt_match_one(m);
+	return ip_bytes_equal(sa->family, pkt_source(m), sa->source.bytes) ? NATT_MATCH : NATT_OTHER_ENDPOINT;
+}
+
+static void sad_mismatch_one(struct rte_mbuf *m, enum natt_match match, const struct sa_tally *tally)
+{
+	if (match == NATT_OTHER_ENCAP)
+		sa_drop_one(tally, m, in_encap);
+	else
+		sa_drop_one(tally, m, in_endpoint);
 }
 
 static inline bool sad_destination_matches(const struct sa *sa, struct rte_mbuf *m)
@@ -293,11 +307,12 @@ void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tall
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct sa *sa = pkt_of(m)->sa;
+		enum natt_match match;
 
 		if (!sa) {
 			drop_one(tally->drops, m, DROP_in_no_sa);
-		} else if (!sad_source_matches(sa, m)) {
-			sa_drop_one(tally, m, in_endpoint);
+		} else if ((match = sad_match_one(sa, m)) != NATT_MATCH) {
+			sad_mismatch_one(m, match, tally);
 		} else {
 			replay_prefetch(sa->replay);
 			burst->pkts[kept++] = m;

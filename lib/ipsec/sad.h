@@ -7,7 +7,8 @@
  * whole data path), and longer in packets that a crypto device has in flight. So an SA that was removed is
  * destroyed only after every worker has adopted a snapshot that was published after the removal, for which it
  * empties those queues first (datapath/worker.h).
- * Limits: unicast; a fixed capacity.
+ * A second table of the same kind has the outbound SAs, for whoever is told of a packet that one of them
+ * sent. Limits: unicast; a fixed capacity.
  */
 #ifndef CULVERT_IPSEC_SAD_H
 #define CULVERT_IPSEC_SAD_H
@@ -20,8 +21,9 @@ struct rte_rcu_qsbr;
 struct sad;
 
 struct sad_conf {
-	uint32_t capacity; /* SAs that there is room for, at least */
-	unsigned n_workers;
+	const char *name;          /* unique in the process; NULL: culvert_sad */
+	uint32_t capacity;         /* SAs that there is room for, at least */
+	unsigned n_workers;        /* that sad_lookup is for; 0: sad_find alone is called */
 	struct rte_rcu_qsbr *qsbr; /* borrowed */
 	int socket;
 };
@@ -32,7 +34,7 @@ int sad_create(const struct sad_conf *conf, struct sad **sad, struct err *err);
 void sad_destroy(struct sad *sad);
 
 /*
- * Publish an inbound SA. -EEXIST: another has its SPI and destination; -ENOSPC: full. err is set on failure.
+ * Publish an SA. -EEXIST: another has its SPI and destination; -ENOSPC: full. err is set on failure.
  */
 int sad_add(struct sad *sad, struct sa *sa, struct err *err);
 /*
@@ -50,8 +52,8 @@ struct sa *sad_find(
 /*
  * For each packet of ESP, AH or IPComp find the SA and put it into struct pkt. tally->worker is the calling
  * thread's, as it alone uses what that worker remembers of earlier look-ups. Drops: in_hdr where its header
- * is cut short, in_no_sa, in_endpoint where the outer source is not the SA's, frag_bad (section 3.4.1 of RFC
- * 4303).
+ * is cut short, in_no_sa, in_endpoint where the outer source is not the SA's, in_encap
+ * (ipsec/natt.h), frag_bad (section 3.4.1 of RFC 4303).
  */
 void sad_lookup(struct burst *burst, const struct sad *sad, const struct sa_tally *tally);
 

@@ -7,9 +7,11 @@
 
 #include <rte_acl.h>
 #include <rte_errno.h>
+#include <rte_branch_prediction.h>
 #include <rte_malloc.h>
 
 #include "ipsec/spd_pairs.h"
+#include "net/quote.h"
 #include "net/stage.h"
 
 /*
@@ -309,6 +311,7 @@ static struct spd *spd_allocate(const struct spd_source *source)
 			.sa = source->rules[i].sa,
 			.index = (uint32_t)i,
 			.action = (uint8_t)source->rules[i].action,
+			.icmp_errors = source->rules[i].icmp_errors,
 		};
 		spd->reads_ports |= selector_reads_ports(source->rules[i].selector);
 	}
@@ -426,9 +429,15 @@ void spd_find(
 	}
 }
 
-void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
+bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index)
 {
-	STAGE(spd_out, burst, drops, protect);
+	return spd->entries[index].icmp_errors;
+}
+
+void spd_out(struct burst *burst, struct burst *protect, struct burst *no_sa, struct burst *errors,
+	struct drops *drops)
+{
+	STAGE(spd_out, burst, drops, protect, no_sa, errors);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -438,13 +447,16 @@ void spd_out(struct burst *burst, struct burst *protect, struct drops *drops)
 		switch (p->action) {
 		case POLICY_PROTECT:
 			p->sa = p->policy_sa;
-			burst_add_one(protect, m);
+			burst_add_one(likely(p->sa != NULL) ? protect : no_sa, m);
 			break;
 		case POLICY_BYPASS:
 			burst->pkts[kept++] = m;
 			break;
 		case SPD_NO_POLICY:
-			drop_one(drops, m, DROP_out_no_policy);
+			if (icmp_kind_one(m) != ICMP_KIND_NONE)
+				burst_add_one(errors, m);
+			else
+				drop_one(drops, m, DROP_out_no_policy);
 			break;
 		default:
 			drop_one(drops, m, DROP_out_policy_block);
@@ -487,56 +499,53 @@ void spd_in_host(struct burst *burst, struct drops *drops)
 
 /*
  * Where the innermost SA of a bundle is IPComp: what could not be compressed comes without (RFC 3173 section
- * 2.2), but in tunnel mode with the tunnel's header, which ipcomp_in has seen.
+ * 2.2). In tunnel mode it has come out of that tunnel all the same, but its header does not say which of the
+ * IPComp SAs with these ends it is of (ipcomp_in).
  */
-static bool is_uncompressed_one(const struct pkt *p)
+static bool is_uncompressed(const struct sa *policy_sa, const struct sa *sa)
 {
-	const struct sa *sa = p->policy_sa;
-	bool is_unwrapped = (p->flags & PKT_UNCOMPRESSED) != 0;
-
-	if (!sa || sa->protocol != SA_IPCOMP || sa->around != p->sa)
+	if (!policy_sa || policy_sa->protocol != SA_IPCOMP)
 		return false;
-	if (sa_is_transport(sa))
-		return !is_unwrapped;
-	return is_unwrapped && ip_addr_equal(&sa->source, &p->sa->ipcomp_inside->source) &&
-	       ip_addr_equal(&sa->destination, &p->sa->ipcomp_inside->destination);
+	if (sa_is_transport(policy_sa))
+		return policy_sa->around == sa;
+	return sa->protocol == SA_IPCOMP && !sa_is_transport(sa) && policy_sa->around == sa->around &&
+	       ip_addr_equal(&policy_sa->source, &sa->source) &&
+	       ip_addr_equal(&policy_sa->destination, &sa->destination);
 }
 
 /* It came out of the SA around IPComp; it counts for IPComp too, as it does at the peer. */
 static void uncompressed_count_one(const struct pkt *p, const struct sa_tally *tally)
 {
-	struct sa_counters *counters = &p->policy_sa->counters[tally->worker];
-
-	counters->packets++;
-	counters->bytes += p->ip_len;
-	counters->uncompressed++;
+	if (p->policy_sa && p->policy_sa->protocol == SA_IPCOMP && p->policy_sa->around == p->sa)
+		sa_count_uncompressed(p->policy_sa, p->ip_len, tally);
 }
 
-/* Did it come out of the SA that its policy demands? */
-static inline bool is_as_protected_one(const struct pkt *p, const struct sa_tally *tally)
+bool spd_sa_may_carry(const struct pkt *found, const struct sa *sa, const struct alternatives *alternatives)
 {
-	if (p->action != POLICY_PROTECT)
-		return false;
-	if (p->policy_sa == p->sa)
-		return true;
-	if (!is_uncompressed_one(p))
-		return false;
-	uncompressed_count_one(p, tally);
-	return true;
+	return found->action == POLICY_PROTECT &&
+	       (found->policy_sa == sa || is_uncompressed(found->policy_sa, sa) ||
+		       alternatives_have(alternatives, found->policy, sa));
 }
 
-void spd_in_selector(struct burst *burst, const struct sa_tally *tally)
+void spd_in_selector(struct burst *burst, const struct alternatives *alternatives, struct burst *errors,
+	const struct sa_tally *tally)
 {
-	STAGE(spd_in_selector, burst, tally->drops);
+	STAGE(spd_in_selector, burst, tally->drops, errors);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
+		const struct pkt *p = pkt_of(m);
 
-		if (is_as_protected_one(pkt_of(m), tally))
+		if (spd_sa_may_carry(p, p->sa, alternatives)) {
+			if (unlikely(p->policy_sa != p->sa))
+				uncompressed_count_one(p, tally);
 			burst->pkts[kept++] = m;
-		else
+		} else if (p->action != POLICY_DISCARD && icmp_kind_one(m) != ICMP_KIND_NONE) {
+			burst_add_one(errors, m);
+		} else {
 			sa_drop_one(tally, m, in_selector);
+		}
 	}
 	burst->n = kept;
 }

@@ -14,6 +14,7 @@
 #define CULVERT_IPSEC_SPD_H
 
 #include "base/err.h"
+#include "ipsec/alternatives.h"
 #include "ipsec/sa.h"
 #include "model/policy.h"
 #include "net/burst.h"
@@ -27,7 +28,8 @@ struct spd;
 struct spd_rule {
 	const struct selector *selector; /* borrowed during spd_create */
 	enum policy_action action;
-	struct sa *sa; /* for POLICY_PROTECT */
+	struct sa *sa; /* for POLICY_PROTECT; NULL: there is none */
+	bool icmp_errors;
 };
 
 /* The entry that a packet matched. */
@@ -35,6 +37,7 @@ struct spd_entry {
 	struct sa *sa;
 	uint32_t index; /* of the rule in the list */
 	uint8_t action; /* enum policy_action */
+	bool icmp_errors;
 };
 
 /*
@@ -60,6 +63,9 @@ bool spd_reads_ports(const struct spd *spd);
 void spd_find(
 	const struct spd *spd, struct rte_mbuf *const *pkts, uint16_t n, const struct spd_entry **entries);
 
+/* Does the rule of that index, which a packet matched, take ICMP errors about its packets? */
+bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index);
+
 /* pkt->action where no policy matches; policy_sa and policy are zero then. */
 #define SPD_NO_POLICY UINT8_MAX
 
@@ -69,10 +75,12 @@ void spd_find(
  */
 
 /*
- * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt.
- * Drops: out_no_policy, out_policy_block.
+ * Outbound: keep BYPASS, move PROTECT to *protect with the policy's SA in struct pkt, or to *no_sa where it
+ * has none, and ICMP errors that no policy matches to *errors, where their quotes are judged. Drops:
+ * out_no_policy, out_policy_block.
  */
-void spd_out(struct burst *burst, struct burst *protect, struct drops *drops);
+void spd_out(struct burst *burst, struct burst *protect, struct burst *no_sa, struct burst *errors,
+	struct drops *drops);
 
 /*
  * Inbound, for packets that arrived in clear: keep BYPASS. Drops: in_tmpl_mismatch where a policy demands
@@ -88,10 +96,15 @@ void spd_in_host(struct burst *burst, struct drops *drops);
 
 /*
  * Inbound, for packets out of the SA in struct pkt: keep those that this SA may carry, which are those whose
- * first matching policy is PROTECT by this very SA (RFC 4301 section 5.2 step 4; the search in order makes
- * the overlapping selectors of other policies count as the decorrelated SPD of section 4.4.1 would). Drops:
- * in_selector, counted for the SA too.
+ * first matching policy is PROTECT by this very SA or has it among its alternatives (RFC 4301 section 5.2
+ * step 4; the search in order makes the overlapping selectors of other policies count as the decorrelated SPD
+ * of section 4.4.1 would). Move ICMP errors that it may not to *errors, where their quotes are judged
+ * (section 6.2), unless a policy says discard. Drops: in_selector, counted for the SA too.
  */
-void spd_in_selector(struct burst *burst, const struct sa_tally *tally);
+void spd_in_selector(struct burst *burst, const struct alternatives *alternatives, struct burst *errors,
+	const struct sa_tally *tally);
+
+/* The same for one packet, with what flows_find found of it: may it come out of that SA? */
+bool spd_sa_may_carry(const struct pkt *found, const struct sa *sa, const struct alternatives *alternatives);
 
 #endif

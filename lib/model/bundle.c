@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PATH_TEXT_MAX 64
+#define PATH_TEXT_MAX 80
+
+#define NOT_FOR_ENDS                                                                                         \
+	"is in transport mode: the policy's source and destination must be the SA's, and a gateway tunnels " \
+	"what it forwards"
 
 struct bundles {
 	const struct gateway *gateway;
@@ -119,9 +123,7 @@ static void check_transport(const struct bundles *bundles, struct step step, con
 		step.index > 0 ? sa_at(bundles, (struct step){step.policy, step.index - 1}) : NULL;
 
 	if (step.index == 0 && !is_for_ends(policy_of(bundles, step), sa))
-		fault(bundles, step, sa->name,
-			"is in transport mode: the policy's source and destination must be the SA's, and a "
-			"gateway tunnels what it forwards");
+		fault(bundles, step, sa->name, NOT_FOR_ENDS);
 	if (inside && !ends_are_equal(inside, sa))
 		fault(bundles, step, sa->name,
 			"is in transport mode, but has other ends than the SA inside it");
@@ -140,16 +142,38 @@ static void check_step(const struct bundles *bundles, struct step step)
 			"is IPComp, which comes first: what is encrypted can't be compressed");
 	if (sa->protocol == SA_IPCOMP && policy_of(bundles, step)->n_sas == 1)
 		fault(bundles, step, sa->name, "is IPComp, which protects nothing; ESP or AH must follow");
+	if (sa->encap == SA_ENCAP_UDP && step.index + 1 < policy_of(bundles, step)->n_sas)
+		fault(bundles, step, sa->name, "goes in UDP, which no other SA can be around");
 	if (sa->mode == SA_TRANSPORT && sa->source.family != IP_NONE && sa->destination.family != IP_NONE)
 		check_transport(bundles, step, sa);
+}
+
+/* What is an alternative takes the place of the innermost SA, so it is held to the same. */
+static void check_alternative(const struct bundles *bundles, size_t index, size_t number)
+{
+	const struct policy *policy = &bundles->gateway->policies[index];
+	long found = name_index_find(bundles->names, policy->alternatives[number]);
+	const struct sa_conf *sa = found < 0 ? NULL : &bundles->gateway->sas[found];
+	char path[PATH_TEXT_MAX];
+
+	if (!sa || sa->source.family == IP_NONE || sa->destination.family == IP_NONE)
+		return;
+	snprintf(path, sizeof(path), "policies[%zu].alternatives[%zu]", index, number);
+	if (sa->protocol == SA_IPCOMP)
+		report_add(bundles->report, path, "'%s' is IPComp, which protects nothing", sa->name);
+	else if (sa->mode == SA_TRANSPORT && !is_for_ends(policy, sa))
+		report_add(bundles->report, path, "'%s' " NOT_FOR_ENDS, sa->name);
 }
 
 void bundles_check(const struct gateway *gateway, const struct name_index *names, struct report *report)
 {
 	const struct bundles bundles = {gateway, names, report};
 
-	for (size_t i = 0; i < gateway->n_policies; i++)
+	for (size_t i = 0; i < gateway->n_policies; i++) {
 		for (size_t j = 0; j < gateway->policies[i].n_sas; j++)
 			check_step(&bundles, (struct step){i, j});
+		for (size_t j = 0; j < gateway->policies[i].n_alternatives; j++)
+			check_alternative(&bundles, i, j);
+	}
 	free(bundles_make(gateway, names, report));
 }

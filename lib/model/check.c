@@ -1,6 +1,7 @@
 #include "model/check.h"
 #include "base/array.h"
 #include "model/bundle.h"
+#include "model/check_alternatives.h"
 #include "model/name_index.h"
 
 #include <stdarg.h>
@@ -393,14 +394,84 @@ static void same_key(struct check *check, size_t first, size_t again)
 			"has the same key as '%s'; each SA needs its own", sas[first].name);
 }
 
+/* What an SA of the other direction would not heed. */
+static void check_encap_direction(struct check *check, const struct sa_conf *sa, bool inbound)
+{
+	struct path path;
+
+	if (inbound && sa->keepalive_s > 0)
+		report_add(check->report, path_of(&path, "sas.%s.keepalive", sa->name),
+			"the SA is inbound; the outbound one sends keepalives");
+	if (inbound && sa->udp_checksum != SA_UDP_CHECKSUM_COMPUTED)
+		report_add(check->report, path_of(&path, "sas.%s.udp_checksum", sa->name),
+			"the SA is inbound, and takes any checksum");
+	if (inbound && sa->follows)
+		report_add(check->report, path_of(&path, "sas.%s.follows", sa->name),
+			"the SA is inbound; an outbound one follows it");
+	if (!inbound && !sa->bare_esp)
+		report_add(check->report, path_of(&path, "sas.%s.bare_esp", sa->name),
+			"the SA is outbound, and sends in UDP only");
+}
+
+static bool has_same_peer(const struct sa_conf *out, const struct sa_conf *in)
+{
+	return ip_addr_equal(&out->destination, &in->source) &&
+	       ip_addr_equal(&out->source, &in->destination) && out->destination_port == in->source_port &&
+	       out->source_port == in->destination_port;
+}
+
+/* Why an SA can't follow that one, or NULL. */
+static const char *follow_fault(
+	const struct gateway *gateway, const struct sa_conf *out, const struct sa_conf *in)
+{
+	if (!is_set(&in->source) || !is_set(&in->destination) || !is_set(&out->destination))
+		return NULL;
+	if (!gateway_sa_is_inbound(gateway, in))
+		return "is outbound; the SA to follow is inbound";
+	if (in->encap != SA_ENCAP_UDP)
+		return "is not in UDP";
+	if (!has_same_peer(out, in))
+		return "is not between the same addresses and ports";
+	/* A replay from elsewhere must not pull the tunnel there. */
+	if (in->replay_window_pkts == 0)
+		return "has no anti-replay (its replay_window is 0), without which no packet is the newest";
+	return NULL;
+}
+
+static void check_follows(struct check *check, const struct sa_conf *sa)
+{
+	long index = name_index_find(&check->sas, sa->follows);
+	const char *fault = index < 0 ? "is the name of no SA"
+				      : follow_fault(check->gateway, sa, &check->gateway->sas[index]);
+	struct path path;
+
+	if (fault)
+		report_add(check->report, path_of(&path, "sas.%s.follows", sa->name), "'%s' %s", sa->follows,
+			fault);
+}
+
+static void check_encap(struct check *check, const struct sa_conf *sa)
+{
+	bool inbound = gateway_sa_is_inbound(check->gateway, sa);
+
+	if (sa->encap != SA_ENCAP_UDP)
+		return;
+	check_encap_direction(check, sa, inbound);
+	if (!inbound && sa->follows)
+		check_follows(check, sa);
+}
+
 static void check_sas(struct check *check)
 {
 	static const struct same spi = {compare_spis, same_spi}, key = {compare_keys, same_key};
 	const struct gateway *gateway = check->gateway;
 
-	for (size_t i = 0; i < gateway->n_sas; i++)
-		if (is_set(&gateway->sas[i].source) && is_set(&gateway->sas[i].destination))
+	for (size_t i = 0; i < gateway->n_sas; i++) {
+		if (is_set(&gateway->sas[i].source) && is_set(&gateway->sas[i].destination)) {
 			check_ends(check, &gateway->sas[i]);
+			check_encap(check, &gateway->sas[i]);
+		}
+	}
 	find_same(check, gateway->n_sas, &spi);
 	find_same(check, gateway->n_sas, &key);
 }
@@ -450,6 +521,9 @@ static void check_policy(struct check *check, size_t index)
 	for (size_t i = 0; i < policy->n_sas; i++)
 		check_policy_sa(
 			check, policy, policy->sas[i], path_of(&path, "policies[%zu].sas[%zu]", index, i));
+	for (size_t i = 0; i < policy->n_alternatives; i++)
+		check_policy_sa(check, policy, policy->alternatives[i],
+			path_of(&path, "policies[%zu].alternatives[%zu]", index, i));
 }
 
 static int compare_policy_names(const struct gateway *gateway, size_t a, size_t b)
@@ -491,5 +565,6 @@ void gateway_check(const struct gateway *gateway, struct report *report)
 	check_sas(&check);
 	check_policies(&check);
 	bundles_check(gateway, &check.sas, report);
+	check_alternatives(gateway, &check.sas, report);
 	name_index_fini(&check.sas);
 }

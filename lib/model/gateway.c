@@ -11,6 +11,9 @@ void gateway_init(struct gateway *gateway)
 	*gateway = (struct gateway){
 		.workers = {.idle_sleep_us = IDLE_SLEEP_DEFAULT_US},
 		.memory = {.hugepages = true},
+		.icmp = {.path_mtu_min_ipv4 = PATH_MTU_IPV4_DEFAULT,
+			.path_mtu_min_ipv6 = PATH_MTU_IPV6_MIN,
+			.path_mtu_age_s = PATH_MTU_AGE_DEFAULT_S},
 	};
 }
 
@@ -35,7 +38,11 @@ static void sas_fini(struct gateway *gateway)
 {
 	for (size_t i = 0; i < gateway->n_sas; i++) {
 		secret_wipe(&gateway->sas[i].key);
+		free(gateway->sas[i].for_dscp);
+		free(gateway->sas[i].for_worker);
+		free(gateway->sas[i].after);
 		free(gateway->sas[i].name);
+		free(gateway->sas[i].follows);
 	}
 	free(gateway->sas);
 }
@@ -45,6 +52,7 @@ static void policies_fini(struct gateway *gateway)
 	for (size_t i = 0; i < gateway->n_policies; i++) {
 		selector_fini(&gateway->policies[i].selector);
 		free_names(gateway->policies[i].sas, gateway->policies[i].n_sas);
+		free_names(gateway->policies[i].alternatives, gateway->policies[i].n_alternatives);
 		free(gateway->policies[i].name);
 	}
 	free(gateway->policies);
@@ -62,6 +70,7 @@ void gateway_fini(struct gateway *gateway)
 	free(gateway->neighbours);
 	sas_fini(gateway);
 	policies_fini(gateway);
+	free(gateway->icmp.accept);
 	gateway_init(gateway);
 }
 

@@ -8,6 +8,7 @@
 #define CULVERT_MODEL_GATEWAY_H
 
 #include "base/addr.h"
+#include "base/icmp_kind.h"
 #include "model/policy.h"
 #include "model/sa_conf.h"
 
@@ -71,6 +72,24 @@ struct memory_conf {
 	uint32_t packets; /* packet buffers in the pool; 0: computed from ports and workers */
 };
 
+/* The MTU of a path that ICMP may tell at least: what every host takes whole (RFC 1122 section 3.3.2). */
+#define PATH_MTU_IPV4_MIN     68 /* RFC 791 section 3.2 */
+#define PATH_MTU_IPV4_DEFAULT 576
+#define PATH_MTU_IPV6_MIN     1280 /* RFC 8201 section 4 */
+/* RFC 1191 section 6.3: ten minutes; section 3: no less than five. */
+#define PATH_MTU_AGE_MIN_S     300
+#define PATH_MTU_AGE_MAX_S     86400
+#define PATH_MTU_AGE_DEFAULT_S 600
+
+/* What is made of ICMP errors from the unprotected side, which nobody has authenticated. */
+struct icmp_conf {
+	enum icmp_kind *accept; /* RFC 4301 section 6.1.1; others are dropped */
+	size_t n_accept;
+	uint16_t path_mtu_min_ipv4; /* no ICMP error makes an SA's path narrower than this */
+	uint16_t path_mtu_min_ipv6;
+	uint32_t path_mtu_age_s;
+};
+
 struct gateway {
 	char *control_directory; /* lock and sockets; one daemon holds it */
 	struct workers_conf workers;
@@ -85,6 +104,7 @@ struct gateway {
 	size_t n_sas;
 	struct policy *policies;
 	size_t n_policies;
+	struct icmp_conf icmp;
 };
 
 /* An empty gateway with every default in place. */

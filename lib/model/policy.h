@@ -9,6 +9,7 @@
 
 #include "model/selector.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define POLICY_BUNDLE_MAX 4 /* SAs one around the other */
@@ -29,8 +30,20 @@ struct policy {
 	enum policy_direction direction;
 	enum policy_action action;
 	struct selector selector;
-	char **sas; /* names, a bundle, innermost first; none unless the action is POLICY_PROTECT */
+	bool icmp_errors; /* POLICY_PROTECT: takes ICMP errors about its packets, whoever sent them
+			     (RFC 4301 section 6.2) */
+	char **sas;       /* names, a bundle, innermost first; none unless the action is POLICY_PROTECT */
 	size_t n_sas;
+	/*
+	 * Names of further SAs for the same packets. Inbound, they may come out of any of these. Outbound,
+	 * the first that is for a packet protects it, and `sas` where none is (model/check_alternatives.h).
+	 */
+	char **alternatives;
+	size_t n_alternatives;
+	/* POLICY_OUT: answer packets for which there is no SA with ICMP (RFC 4301 section 5.1.1). */
+	bool tell_sender;
 };
+
+#define POLICY_ALTERNATIVES_MAX 1024
 
 #endif

@@ -12,6 +12,7 @@
 #include "model/alg.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* RFC 4303 section 2.1: 0 is never sent, 1 to 255 are reserved. */
@@ -45,6 +46,23 @@ enum sa_df {
 	SA_DF_COPY, /* an IPv4 packet's own; set for an IPv6 packet, which no router fragments */
 };
 
+/* What carries the ESP packets of an SA. */
+enum sa_encap {
+	SA_ENCAP_NONE, /* IP itself */
+	SA_ENCAP_UDP,  /* RFC 3948 */
+};
+
+/* RFC 3948 section 2.1: the port of IKE behind a NAT, which ESP in UDP shares with it. */
+#define SA_ENCAP_PORT_DEFAULT 4500
+/* RFC 3948 section 4 says 20 s; a NAT that forgets later than in an hour needs none. */
+#define SA_KEEPALIVE_MAX_S 3600
+
+/* Of an outbound SA in UDP over IPv6. */
+enum sa_udp_checksum {
+	SA_UDP_CHECKSUM_COMPUTED,
+	SA_UDP_CHECKSUM_ZERO, /* RFC 6935, RFC 6936 */
+};
+
 struct sa_conf {
 	char *name;
 	enum sa_protocol protocol;
@@ -58,7 +76,33 @@ struct sa_conf {
 	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
 	enum sa_df df;
 	int dscp; /* of the tunnel's header, or SA_DSCP_COPY: the inner packet's (RFC 4301 section 4.4.2.1) */
+	bool mss_clamp;      /* outbound: lower TCP's MSS to what the tunnel carries, both ways */
 	bool allow_insecure; /* the operator knows what alg->insecure says */
+	/*
+	 * Outbound: the packets that it is for, where it is an alternative of a policy; all of this must be
+	 * true of one.
+	 */
+	int *for_dscp; /* one of these DSCPs (RFC 4301 section 4.1); none: any */
+	size_t n_for_dscp;
+	unsigned *for_worker; /* one of these workers, by index (RFC 9611); none: any */
+	size_t n_for_worker;
+	char *after; /* this inbound SA has accepted a packet (RFC 7296 section 2.8); NULL: at once */
+	enum sa_encap encap;
+	/* The rest matters only in UDP. */
+	uint16_t source_port; /* host order, as the next */
+	uint16_t destination_port;
+	uint32_t
+		keepalive_s; /* outbound: how long nothing may be sent without a keepalive; 0: none is sent */
+	bool bare_esp;       /* inbound: packets without UDP are taken too (RFC 7296 section 2.23) */
+	enum sa_udp_checksum udp_checksum;
+	char *follows; /* outbound: the inbound SA whose peer it sends to, wherever that moves; or NULL */
 };
+
+/*
+ * The DSCPs and the workers that an alternative is for, a bit for each (a worker's index is below
+ * GATEWAY_WORKERS_MAX); all bits where it is for any.
+ */
+uint64_t sa_conf_dscps(const struct sa_conf *conf);
+uint64_t sa_conf_workers(const struct sa_conf *conf);
 
 #endif

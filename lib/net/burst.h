@@ -17,7 +17,7 @@
 
 struct burst {
 	uint16_t n;
-	uint16_t seen; /* flags that any of the packets has; parse_burst and esp_in_finish set it */
+	uint16_t seen; /* flags that any of the packets has; parse_burst and the ends of crypto set it */
 	struct rte_mbuf *pkts[BURST_MAX];
 };
 

@@ -23,11 +23,14 @@
 	X(in_hdr, "InHdrError", "the IP or ESP header is malformed, or longer than the packet; the sender or the link is broken, or it is an attack") \
 	X(in_checksum, "InHdrError", "the IPv4 header checksum is wrong; turn off checksum offload on a virtual peer, else suspect the link") \
 	X(in_martian, "InHdrError", "the source is a loopback, multicast or unspecified address, or the destination is loopback or unspecified; no sender may use these") \
-	X(in_link_local, "-", "the packet is from or to an IPv6 link-local address, and no router forwards such; the sender must use an address that is known beyond its link") \
+	X(in_link_local, "-", "the packet is from or to a link-local address (fe80::/10, 169.254.0.0/16), and no router forwards such; the sender must use an address that is known beyond its link") \
 	X(in_multicast, "-", "the destination is a multicast or broadcast address; culvert forwards unicast only") \
 	X(in_buf, "InBufferError", "the packet lies in several buffers and can't be made one; raise the port's buffer size or lower the peer's MTU") \
 	X(in_no_sa, "InNoStates", "no inbound SA has this SPI and destination; the peers' keys or SPIs differ, or the SA is gone") \
 	X(in_endpoint, "InStateMismatch", "ESP of a known SPI comes from an address that is not the SA's `source`; correct `source`, or there is a NAT between") \
+	X(in_encap, "InStateMismatch", "ESP of a known SPI comes in UDP and its SA is not in UDP (`encap`), or without UDP and its SA forbids that (`bare_esp`)") \
+	X(in_udp, "-", "UDP to a port of ESP in UDP (4500, say) whose length is wrong, or too short for ESP, IKE and a keepalive; a broken sender, or an attack") \
+	X(in_keepalive, "-", "a keepalive of a peer behind a NAT (RFC 3948 section 2.3), meant to be dropped") \
 	X(frag_bad, "-", "a fragment that fits no packet: its length, the end of the packet or its congestion marks can't be, or the packet would be longer than 65535 bytes; an attack, or a broken sender") \
 	X(frag_overlap, "-", "a fragment overlaps another of its packet, all of which are dropped (RFC 5722); an attack") \
 	X(frag_duplicate, "-", "a fragment came twice; the network doubles packets") \
@@ -48,6 +51,7 @@
 	X(in_policy_block, "InPolBlock", "an inbound policy says discard") \
 	X(in_tmpl_mismatch, "InTmplMismatch", "the packet came in clear, but a policy demands protection; the peer does not encrypt, or it is an attack") \
 	X(out_no_policy, "OutNoPols", "no outbound policy matches; add one if the packet is wanted") \
+	X(out_no_sa, "OutNoStates", "an outbound policy protects the packet, and has no SA to do it (`sas: []`); the log says `acquire` and which") \
 	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
 	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \
 	X(out_mtu, "OutBundleCheckError", "the packet is too big for the tunnel or the link; ICMP said so to the sender where it may be said") \
@@ -61,6 +65,9 @@
 	X(nd_bad, "-", "a malformed ARP or neighbour discovery packet, or one from off the link (hop limit not 255)") \
 	X(host_no_service, "-", "the packet is for the gateway itself, which has nothing that takes it") \
 	X(host_full, "-", "the queue to the control thread is full; a flood of ARP or neighbour discovery") \
+	X(icmp_refused, "-", "an ICMP error from the unprotected side, of a kind that `icmp.accept` does not list") \
+	X(icmp_quote, "-", "an ICMP error from the unprotected side is malformed, or quotes no packet that an SA of ours sent lately; it is late or forged, or the SA is gone") \
+	X(icmp_flood, "-", "more ICMP errors about an SA's packets than are looked at in a second; a router tells each packet, or an attack from on the path") \
 	X(icmp_limit, "-", "an answer to ICMP echo was held back by the rate limit") \
 	X(tx_full, "-", "the port did not take the packet: the link is slower than the traffic, or down") \
 	X(shutdown, "-", "the gateway stopped while it held the packet")

@@ -11,9 +11,6 @@
 
 #include <rte_byteorder.h>
 
-/* The part that RFC 792 and RFC 4443 section 2.1 have in common: type, code, checksum, four bytes by type. */
-#define ICMP_HEADER_BYTES 8
-
 /* Internetwork control, as RFC 1812 section 4.3.2.5 asks for ICMP errors. */
 #define ICMP_ERROR_TRAFFIC_CLASS 0xc0
 #define DSCP_MASK                0xfc
@@ -179,6 +176,11 @@ bool icmp_error_make_one(struct rte_mbuf *m, const void *source)
 	return true;
 }
 
+bool icmp_checksum_is_right_one(struct rte_mbuf *m)
+{
+	return icmp_sum(m, pkt_of(m)->family, pkt_of(m)->l4) == 0xffff;
+}
+
 static bool is_echo_request(struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
@@ -188,7 +190,7 @@ static bool is_echo_request(struct rte_mbuf *m)
 
 	return request && p->flags & PKT_HAS_PORTS && !(p->flags & PKT_FRAGMENT) &&
 	       p->destination_port == 0 && p->ip_len - p->l4 >= ICMP_HEADER_BYTES &&
-	       icmp_sum(m, p->family, p->l4) == 0xffff;
+	       icmp_checksum_is_right_one(m);
 }
 
 /* IPv4 options and IPv6 extension headers of the request are left out of the reply. */

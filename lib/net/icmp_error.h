@@ -33,6 +33,9 @@ bool icmp_error_allowed_one(struct rte_mbuf *m);
  */
 bool icmp_error_make_one(struct rte_mbuf *m, const void *source);
 
+/* Is the checksum of the parsed ICMP or ICMPv6 message right? For a packet that is no fragment. */
+bool icmp_checksum_is_right_one(struct rte_mbuf *m);
+
 /*
  * Turn a well-formed echo request (checksum verified) into its reply, addresses swapped, TTL ICMP_ERROR_TTL,
  * PKT_LOCAL set. False if it is no echo request, is a fragment, or its checksum is wrong; then unchanged.

@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#include <rte_byteorder.h>
+
 static inline bool ipv4_is_broadcast(const uint8_t *address)
 {
 	return (address[0] & address[1] & address[2] & address[3]) == 0xff;
@@ -33,6 +35,12 @@ static inline bool address_is_local(uint8_t family, const uint8_t *address)
 	if (family == IP_V4)
 		return address[0] == 0 || address[0] == 127;
 	return memcmp(address, zero, sizeof(zero)) == 0 && address[15] <= 1;
+}
+
+/* 169.254.0.0/16 (RFC 3927 section 2.1). */
+static inline bool ipv4_is_link_local(rte_be32_t address)
+{
+	return (address & RTE_BE32(0xffff0000)) == RTE_BE32(0xa9fe0000);
 }
 
 /* Of IPv6 (RFC 4291 section 2.5.6). */

@@ -2,6 +2,7 @@
 
 #include "net/ipv6_extension.h"
 #include "net/martian.h"
+#include "net/next_layer.h"
 #include "net/stage.h"
 
 #include <netinet/in.h>
@@ -11,6 +12,7 @@
 #include <rte_byteorder.h>
 #include <rte_ether.h>
 #include <rte_prefetch.h>
+#include <rte_tcp.h>
 
 /* Packets whose headers are on their way to the cache while one is parsed. */
 #define PREFETCH_AHEAD 4
@@ -54,6 +56,14 @@ static bool parse_fragment(struct pkt *p, uint32_t offset, bool more, uint32_t b
 	return offset + bytes <= IP_BYTES_MAX;
 }
 
+/* Rare, and told here because later stages would have to touch the header for it. */
+static inline bool is_tcp_syn(const struct pkt *p, const uint8_t *l4, unsigned bytes)
+{
+	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)l4;
+
+	return bytes >= sizeof(*tcp) && tcp->tcp_flags & RTE_TCP_SYN_FLAG && !(p->flags & PKT_FRAGMENT);
+}
+
 /*
  * Record what selectors see of the next layer's header (RFC 4301 section 4.4.1.1); false if it is cut short.
  */
@@ -65,29 +75,17 @@ static inline bool parse_next_layer(struct rte_mbuf *m)
 
 	if (p->flags & PKT_LATER_FRAGMENT)
 		return true;
-	switch (p->protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_SCTP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_DCCP:
-		if (bytes < 4)
-			return false;
-		p->source_port = rte_be_to_cpu_16(be16_at(l4));
-		p->destination_port = rte_be_to_cpu_16(be16_at(l4 + 2));
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		if (bytes < 2)
-			return false;
-		p->source_port = l4[0];
-		p->destination_port = l4[1];
-		break;
+	if (p->protocol == IPPROTO_TCP && is_tcp_syn(p, l4, bytes))
+		p->flags |= PKT_TCP_SYN;
+	switch (next_layer_ports(p->protocol, l4, bytes, &p->source_port, &p->destination_port)) {
+	case NEXT_LAYER_SHORT:
+		return false;
+	case NEXT_LAYER_PORTS:
+		p->flags |= PKT_HAS_PORTS;
+		return true;
 	default:
 		return true;
 	}
-	p->flags |= PKT_HAS_PORTS;
-	return true;
 }
 
 /* A host's address that needs no closer look, as nearly all are: 1.0.0.0 to 126.255.255.255, 128.0.0.0 to
@@ -404,7 +402,7 @@ bool parse_whole_one(struct rte_mbuf *m)
 	struct pkt *p = pkt_of(m);
 
 	*p = (struct pkt){
-		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE | PKT_UNCOMPRESSED),
+		.flags = p->flags & (PKT_DECAPSULATED | PKT_LARGE),
 		.port_in = p->port_in,
 		.depth = p->depth,
 		.family = p->family,

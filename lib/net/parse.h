@@ -54,8 +54,8 @@ void parse_ah_one(struct rte_mbuf *m);
 
 /*
  * Parse a packet that was made whole from its fragments, of which struct pkt still says the family: fill in
- * the parse fields (port_in, sa, seq, fragment_*, PKT_DECAPSULATED, PKT_UNCOMPRESSED and PKT_LARGE are kept).
- * False as in parse_inner_one, but for link-local addresses.
+ * the parse fields (port_in, sa, seq, fragment_*, PKT_DECAPSULATED and PKT_LARGE are kept). False as in
+ * parse_inner_one, but for link-local addresses.
  */
 bool parse_whole_one(struct rte_mbuf *m);
 

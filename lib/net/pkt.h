@@ -36,9 +36,11 @@ enum pkt_flag {
 	PKT_ICV_BAD = 1 << 8,       /* crypto ran and the ICV did not verify */
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
 	PKT_OWN = 1 << 10,   /* its destination is one of the gateway's own addresses; set by flows_find */
+	PKT_ENCAP = 1 << 13, /* ESP that came in UDP, by source_port; outbound: UDP goes in front of ESP */
 	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
 	PKT_AH = 1 << 12,    /* IPv6: one of the headers that l4 is behind is AH */
-	PKT_UNCOMPRESSED = 1 << 13, /* came out of the tunnel of an IPComp SA inside `sa`, uncompressed */
+	PKT_OUTER_CUT = 1 << 14, /* once encapsulated it is longer than the path takes, and is cut then */
+	PKT_TCP_SYN = 1 << 15,   /* a whole TCP header that begins a connection, in no fragment */
 };
 
 struct pkt {
@@ -105,13 +107,14 @@ static inline const uint8_t *pkt_destination(struct rte_mbuf *m)
 }
 
 /*
- * Is it from or to an IPv6 address that means nothing on another link? A router must not forward such a
- * packet (RFC 4291 section 2.5.6).
+ * Is it from or to an address that means nothing on another link? A router must not forward such a packet
+ * (RFC 3927 section 2.7, RFC 4291 section 2.5.6).
  */
 static inline bool pkt_is_link_local(struct rte_mbuf *m)
 {
-	return pkt_of(m)->family == IP_V6 &&
-	       (ipv6_is_link_local(pkt_source(m)) || ipv6_is_link_local(pkt_destination(m)));
+	if (pkt_of(m)->family == IP_V4)
+		return ipv4_is_link_local(pkt_ipv4(m)->src_addr) || ipv4_is_link_local(pkt_ipv4(m)->dst_addr);
+	return ipv6_is_link_local(pkt_source(m)) || ipv6_is_link_local(pkt_destination(m));
 }
 
 /* The selector values of a parsed packet. */

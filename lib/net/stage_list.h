@@ -17,6 +17,7 @@
 	X(parse, "check the frame and the IP headers, find protocol and ports") \
 	X(reass, "make packets whole from their fragments") \
 	X(local, "is it for the gateway itself?") \
+	X(natt_in, "tell ESP in UDP from keepalives and IKE, take the UDP header out") \
 	X(sad, "find the SA of a packet of ESP, AH or IPComp") \
 	X(bundle, "find the next SA of a bundle, or check that it is the right one") \
 	X(ipcomp_in, "decompress, or take off the tunnel's header of what was not compressed") \
@@ -24,6 +25,8 @@
 	X(flows, "find the policy and the next hop: remembered, or by SPD and routes") \
 	X(spd_in, "do what the inbound policy of a packet in clear says") \
 	X(spd_out, "do what the outbound policy says") \
+	X(alternatives, "which of the policy's SAs?") \
+	X(acquire, "tell control of a policy without an SA") \
 	X(ttl, "decrement the TTL or hop limit") \
 	X(esp_out_mtu, "does it fit the tunnel?") \
 	X(frag, "cut into fragments what does not fit") \
@@ -32,8 +35,12 @@
 	X(crypto_run, "encrypt or decrypt, or hand over to a device") \
 	X(crypto_poll, "fetch from a crypto device") \
 	X(esp_out_finish, "did the encryption succeed?") \
+	X(natt_out, "put the UDP header in, send to where the peer is") \
+	X(esp_out_path, "does the tunnel's packet fit its path?") \
 	X(esp_in_finish, "verify the ICV, accept the sequence number, leave the inner packet") \
 	X(spd_in_selector, "may this SA carry the packet?") \
+	X(icmp_error, "judge an ICMP error by the packet that it quotes") \
+	X(mss_back, "lower the MSS of a SYN to what the tunnel back carries") \
 	X(split, "part what goes different ways") \
 	X(route, "find the next hop") \
 	X(route_mtu, "does it fit the link?") \

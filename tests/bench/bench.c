@@ -23,7 +23,8 @@ static const char usage[] =
 	"       bench latency --direction out|in --bytes N|imix OPTIONS\n"
 	"       bench load OPTIONS\n"
 	"       bench crypto --direction out|in --bytes N [--path direct|call|queue|all] OPTIONS\n"
-	"options: [--algorithm NAME] [--sas N] [--policies N] [--cpus N,...] [--seconds S] [--hugepages]\n"
+	"options: [--algorithm NAME] [--sas N] [--policies N] [--cpus N,...] [--seconds S] [--hugepages] "
+	"[--udp]\n"
 	"         --directory DIR\n";
 
 static const struct {
@@ -96,6 +97,9 @@ static int option_set(struct bench_options *options, int option, const char *tex
 	case 'h':
 		options->hugepages = true;
 		break;
+	case 'u':
+		options->in_udp = true;
+		break;
 	case 'D':
 		options->directory = text;
 		break;
@@ -118,6 +122,7 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 		{"path", required_argument, NULL, 'P'},
 		{"cpus", required_argument, NULL, 'c'},
 		{"hugepages", no_argument, NULL, 'h'},
+		{"udp", no_argument, NULL, 'u'},
 		{"directory", required_argument, NULL, 'D'},
 		{NULL, 0, NULL, 0},
 	};

@@ -16,6 +16,7 @@
 struct bench_options {
 	bool inbound;
 	bool hugepages;
+	bool in_udp;             /* forward: ESP goes in UDP */
 	uint16_t packet_bytes;   /* inner IP packet; or FRAMES_IMIX */
 	enum frames_fault flood; /* inbound, one SA: what is wrong with all packets */
 	uint32_t n_sas;          /* of a direction */

@@ -301,6 +301,7 @@ static int configuration_write(const struct forward *f, struct err *err)
 		.hugepages = options->hugepages,
 		.cpus = options->cpus,
 		.algorithm = options->algorithm,
+		.in_udp = options->in_udp,
 		.n_sas = options->n_sas,
 		.n_policies = options->n_policies,
 		.replay_window_pkts = window_pkts(f),

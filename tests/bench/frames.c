@@ -15,6 +15,7 @@
 #include "base/array.h"
 #include "bench/site.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/natt.h"
 #include "ipsec/sa.h"
 #include "net/rewrite.h"
 
@@ -166,6 +167,7 @@ static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t sa, u
 	while (burst.n == 0 && crypto_in_flight(peers->worker) > 0)
 		crypto_poll(peers->worker, &burst);
 	esp_out_finish(&burst, &peers->tally);
+	natt_out(&burst, &(struct burst){0}, &peers->drops);
 	return burst.n == 1;
 }
 

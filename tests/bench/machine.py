@@ -118,6 +118,8 @@ class Machine:
             command += ["--direction", spec.direction, "--bytes", str(spec.size), "--seconds", str(seconds)]
         if spec.flood:
             command += ["--flood", spec.flood]
+        if spec.in_udp:
+            command.append("--udp")
         if self.hugepages:
             command.append("--hugepages")
         return json.loads(run(command).splitlines()[-1])

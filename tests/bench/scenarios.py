@@ -26,6 +26,7 @@ class Spec:
     flood: str = ""  # of FLOODS
     default: bool = False
     quick: bool = False
+    in_udp: bool = False  # ESP goes in UDP
 
     @property
     def name(self):
@@ -39,7 +40,7 @@ class Spec:
         name += f"-{short(self.sas)}sa"
         if self.policies != self.sas:
             name += f"-{short(self.policies)}pol"
-        return name + (f"-{self.workers}w" if self.workers > 1 else "")
+        return name + (f"-{self.workers}w" if self.workers > 1 else "") + ("-udp" if self.in_udp else "")
 
     @property
     def bytes(self):
@@ -59,7 +60,7 @@ class Spec:
     @property
     def has_peers(self):
         """Whether DPDK's own tools are measured beside it."""
-        return self.kind == FORWARD
+        return self.kind == FORWARD and not self.in_udp
 
 
 def short(number):
@@ -90,9 +91,16 @@ def two_workers():
                 yield Spec("gcm", direction, size, sas, sas, workers=2, default=first, quick=first and sas == 1)
 
 
+def in_udp():
+    """To be seen beside the same without UDP."""
+    for direction in ("out", "in"):
+        for size in (64, 1400):
+            yield Spec("gcm", direction, size, 1, 1, default=True, in_udp=True)
+
+
 def specs():
     """The table of scenarios."""
-    table = list(forwarding()) + list(two_workers())
+    table = list(forwarding()) + list(two_workers()) + list(in_udp())
     for family in ALGORITHMS:
         for flood in FLOODS:
             table.append(Spec(family, "in", 64, 1, 1, kind=FLOOD, flood=flood, default=family == "gcm",

@@ -71,7 +71,7 @@ static int sa_write(FILE *out, const struct site *site, const char *direction, u
 		site->algorithm);
 	for (size_t i = 0; i < bytes; i++)
 		fprintf(out, "%02x", key[i]);
-	fputs("\", ", out);
+	fprintf(out, "\", %s", site->in_udp ? "encap: udp, " : "");
 	return 0;
 }
 

@@ -43,6 +43,7 @@ struct site {
 	bool hugepages;
 	const char *cpus;      /* the workers', with commas */
 	const char *algorithm; /* as the configuration has it */
+	bool in_udp;           /* ESP goes in UDP */
 	uint32_t n_sas;        /* in a direction */
 	uint32_t n_policies;   /* likewise */
 	uint32_t replay_window_pkts;

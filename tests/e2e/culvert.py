@@ -87,7 +87,17 @@ MORE_ALGORITHMS = {
     "3des-sha1": ("3DES", 24, "HMAC-SHA1-96", 20),
     "3des-sha256": ("3DES", 24, "SHA2-256-128", 32),
 }
-EVERY_ALGORITHM = {**ALGORITHMS, **MORE_ALGORITHMS}
+# Those that scapy has not, in the same shape: a tunnel of them has no Peer.
+ALGORITHMS_WITHOUT_PEER = {
+    "aes128gcm8": (None, 20, None, 0),
+    "aes256gcm12": (None, 36, None, 0),
+    "aes128gmac": (None, 20, None, 0),
+    "aes192gmac": (None, 28, None, 0),
+    "aes256gmac": (None, 36, None, 0),
+    "aes128-aesxcbc": (None, 16, None, 16),
+    "null-aesxcbc": (None, 0, None, 16),
+}
+EVERY_ALGORITHM = {**ALGORITHMS, **MORE_ALGORITHMS, **ALGORITHMS_WITHOUT_PEER}
 AUTH_ALGOS["SHA2-256-96"] = AuthAlgo("SHA2-256-96", mac=HMAC, digestmod=SHA256, icv_size=12)
 
 # More than a burst of frames for other stations: what is behind it is looked at when what is before is done.
@@ -289,11 +299,18 @@ class Run:
         return found
 
 
+PCAP_HEADER = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1)
+
+
+def pcap_record(frame):
+    return struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame
+
+
 def pcap_write(path, frames):
     with open(path, "wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+        file.write(PCAP_HEADER)
         for frame in frames:
-            file.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+            file.write(pcap_record(frame))
 
 
 def pcap_read(path):
@@ -394,13 +411,37 @@ class Daemon:
         return json.loads(self.telemetry_text(command))[command.split(",")[0]]
 
 
+class Feed:
+    """What a port receives while the daemon runs. Its worker asks for a whole burst, and waits for the rest of one, so
+    each time a burst is written, of which frames for other stations are the rest. What the worker did with it, and
+    with a burst of each other port, is done when it waits for the next; control does not wait."""
+
+    BURST = 32  # WORKER_RX_BURST
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        # For reading too, so that neither end waits for the other's beginning.
+        self.file = os.open(path, os.O_RDWR)
+        self.n = 0
+        os.write(self.file, PCAP_HEADER)
+
+    def put(self, frames):
+        assert len(frames) <= self.BURST
+        rest = [bytes(PAUSE[0])] * (self.BURST - len(frames))
+        os.write(self.file, b"".join(map(pcap_record, [*frames, *rest])))
+        self.n += self.BURST
+
+    def close(self):
+        os.close(self.file)
+
+
 class Site:
     """A gateway's configuration, and runs of it."""
 
-    def __init__(self, here=A, there=B, queues=None, tx_queues=None, mtu=1500):
+    def __init__(self, here=A, there=B, queues=None, tx_queues=None, mtu=1500, way=None):
         self.here, self.there = here, there
-        way = WAYS[WAY] if queues is None else {}
-        if WAY == "two-workers" and len(CPUS) < 2:
+        way = WAYS[way or WAY] if queues is None else {}
+        if "lcores" in way and len(CPUS) < 2:
             raise unittest.SkipTest("two workers need two CPUs, and there is one")
         self.is_split = "lcores" in way
         self.queues = queues or (2 if self.is_split else 1)
@@ -410,7 +451,8 @@ class Site:
         weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.conf = {
             "control": {"directory": self.path("run")},
-            "memory": {"hugepages": False},
+            # Capture files fill no rings, and each page of the pool costs time at the start and at the end.
+            "memory": {"hugepages": False, "packets": 4095},
             # Suites that run at the same time take different CPUs.
             "workers": {"lcores": [CPUS[os.getpid() % len(CPUS)]], "idle_sleep_us": 50, **way},
             "ports": {
@@ -449,7 +491,7 @@ class Site:
     def tunnel(self, name="t", esp="aes128gcm16", outer=4, inner=4, spi=0x1001, here=None, there=None, policies=True,
             peer_address=None, replay_window=None, **options):
         """Add SAs NAME-out and NAME-in with their policies. From site A to B the SPI is `spi`, back it is 0x1000
-        more. Returns the Peer for the far end."""
+        more. Returns the Peer for the far end, if scapy can play it."""
         here = here or self.here.net[inner]
         there = there or self.there.net[inner]
         ours, theirs = self.here.wan[outer], peer_address or self.there.wan[outer]
@@ -466,6 +508,8 @@ class Site:
         if policies:
             self.policy("out", "protect", source=here, destination=there, sas=[f"{name}-out"])
             self.policy("in", "protect", source=there, destination=here, sas=[f"{name}-in"])
+        if esp in ALGORITHMS_WITHOUT_PEER:
+            return None
         return Peer(esp, ours, theirs, spi_in, spi_out, key_in, key_out, esn=options.get("esn", False))
 
     def frame(self, port, packet):
@@ -501,6 +545,14 @@ class Site:
     def start(self, lan=(), wan=(), arguments=()):
         self.write(lan, wan)
         return Daemon(["--config", self.path("site.yaml"), *arguments], self.directory)
+
+    def start_fed(self, port, **others):
+        """Start the gateway, which has one worker, with a Feed for the port. Returns both."""
+        self.write(**others)
+        path, = self._files(port, "rx")
+        os.remove(path)
+        feed = Feed(path)
+        return Daemon(["--config", self.path("site.yaml")], self.directory), feed
 
     def run(self, lan=(), wan=(), idle_seconds=None):
         """Run the gateway until it is done with these packets, or until nothing has come for so many seconds."""

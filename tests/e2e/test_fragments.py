@@ -167,3 +167,43 @@ class Big(unittest.TestCase):
         self.assertEqual(len(answered), len(unfit))
         self.assertEqual(answered, sorted(bytes(routed(p))[:28 if p.version == 4 else 48] for p in unfit))
         self.assertEqual(near.drops, {"out_mtu": len(unfit)})
+
+
+class Jumbo(unittest.TestCase):
+    """Links of 9,000 bytes."""
+
+    def test_packets_up_to_the_tunnel_s_mtu_go_both_ways_and_longer_ones_are_answered(self):
+        # PMT-1, PMT-2: AEAD and CBC, both versions inside and outside, one byte more does not fit.
+        for esp, outer, fits in (("aes128gcm16", 4, 8946), ("aes128gcm16", 6, 8926), ("aes128-sha256", 4, 8926),
+                ("aes128-sha256", 6, 8910)):
+            for inner in (4, 6):
+                site = Site(mtu=9000)
+                peer = site.tunnel(esp=esp, outer=outer, inner=inner)
+                df = {"flags": "DF"} if inner == 4 else {}
+                out = [sized(A.host[inner], B.host[inner], size, **df) for size in (1500, 4000, fits)]
+                too_big = sized(A.host[inner], B.host[inner], fits + 1, **df)
+                back = [sized(B.host[inner], A.host[inner], size) for size in (1500, 4000, fits)]
+
+                run = site.run(lan=[*out, too_big], wan=[peer.seal(p, seq=n + 1) for n, p in enumerate(back)])
+
+                self.assertEqual([bytes(built(peer.open(p))) for p in run.wan], [bytes(routed(p)) for p in out])
+                delivered = [p for p in run.lan if p.src == B.host[inner]]
+                self.assertEqual([bytes(p) for p in delivered], [bytes(routed(p)) for p in back])
+                (answer,) = [bytes(p) for p in run.lan if p.src == A.lan[inner]]
+                self.assertEqual(int.from_bytes(answer[26:28] if inner == 4 else answer[46:48], "big"), fits)
+                self.assertEqual(run.drops, {"out_mtu": 1})
+
+    def test_a_jumbo_packet_is_cut_for_a_link_that_takes_less(self):
+        # PMT-3: out into a tunnel over 1,500 bytes; and out of one, towards the narrow side.
+        here, there = Site(A, B), Site(B, A)
+        here.conf["ports"]["lan"]["mtu"] = 9000
+        for site in (here, there):
+            site.tunnel()
+        packet = sized(A.host[4], B.host[4], 9000, id=5)
+
+        near = here.run(lan=[packet])
+        far = there.run(wan=near.wan)
+
+        self.assertLessEqual(max(map(len, near.wan)), 1500)
+        self.assertEqual(whole(far.lan), [bytes(routed(packet, 2))])
+        self.assertEqual((near.drops, far.drops), ({}, {}))

@@ -109,6 +109,20 @@ class LinkLocal(unittest.TestCase):
 
         self.assertEqual((run.lan, run.wan, run.drops), ([], [], {"in_link_local": 4}))
 
+    def test_nor_is_one_with_an_ipv4_link_local_address(self):
+        # SPD-12, RFC 3927 section 2.7: neither in clear nor into a tunnel nor out of one.
+        site = Site()
+        peer = site.tunnel(policies=False)
+        site.policy("out", "bypass", destination=B.host[4])
+        site.policy("out", "protect", sas=["t-out"])
+        site.policy("in", "protect", source="169.254.0.0/16", sas=["t-in"])
+        site.policy("in", "bypass")
+        lan = [udp("169.254.1.5", B.host[4]), udp("169.254.1.5", "10.2.0.77"), udp(A.host[4], "169.254.1.9")]
+
+        run = site.run(lan=lan, wan=[udp("169.254.1.5", A.host[4]), peer.seal(udp("169.254.1.5", A.host[4]))])
+
+        self.assertEqual((run.lan, run.wan, run.drops), ([], [], {"in_link_local": 4, "in_sa_proto": 1}))
+
 
 class Questions(unittest.TestCase):
     def test_a_packet_waits_until_its_next_hop_has_answered(self):

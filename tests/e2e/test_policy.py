@@ -2,7 +2,7 @@
 import unittest
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
-from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6ExtHdrFragment
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, IPv6ExtHdrFragment
 from scapy.layers.ipsec import ESP
 from scapy.packet import Raw
 
@@ -72,6 +72,61 @@ class Actions(unittest.TestCase):
         run = site.run(lan=[udp(A.host[4], OUTSIDE[4])])
 
         self.assertEqual(run.drops, {"no_route": 1})
+
+
+class WithoutSa(unittest.TestCase):
+    """Policies that protect, by an SA that is not there."""
+
+    def test_the_packet_is_dropped_and_the_log_says_once_which_sa_it_wants(self):
+        # SPD-10: one line a policy, with the selectors of the packet that was first.
+        for version in (4, 6):
+            site = Site()
+            site.policy("out", "protect", protocol="udp", sas=[])
+            site.policy("out", "protect", sas=[])
+            lan = [udp(A.host[version], B.host[version], sport=5000 + n, dport=53) for n in range(50)]
+            other = built(ip(A.host[version], B.host[version], proto=47) / b"gre" if version == 4
+                else ip(A.host[version], B.host[version], nh=47) / b"gre")
+
+            run = site.run(lan=[*lan, other])
+
+            addresses = f"source={A.host[version]} destination={B.host[version]}"
+            lines = [line.split(": ", 1)[-1] for line in run.stderr.splitlines() if " acquire " in f" {line}"]
+            self.assertEqual(len(lines), 2, run.stderr)
+            self.assertIn(f"acquire policy=p0 {addresses} protocol=17 source_port=5000 destination_port=53 suppressed=0",
+                lines[0])
+            self.assertIn(f"acquire policy=p1 {addresses} protocol=47 suppressed=0", lines[1])
+            self.assertEqual(run.drops, {"out_no_sa": 51})
+            self.assertEqual((run.lan, run.wan), ([], []))
+
+    def test_the_sender_is_told_if_the_policy_says_so(self):
+        # SPD-10: administratively prohibited, with the packet; no error about an error.
+        for version, (kind, code) in ((4, (3, 13)), (6, (1, 1))):
+            site = Site()
+            site.policy("out", "protect", sas=[], tell_sender=True)
+            packet = udp(A.host[version], B.host[version], b"wanted")
+            error = (built(IP(src=A.host[4], dst=B.host[4]) / ICMP(type=3, code=1) / bytes(28)) if version == 4
+                else built(ip(A.host[6], B.host[6]) / ICMPv6DestUnreach() / bytes(48)))
+
+            run = site.run(lan=[packet, error])
+
+            self.assertEqual(len(run.lan), 1)
+            header = 20 if version == 4 else 40
+            answer = bytes(run.lan[0])
+            self.assertEqual((run.lan[0].src, run.lan[0].dst), (A.lan[version], A.host[version]))
+            self.assertEqual((answer[header], answer[header + 1]), (kind, code))
+            self.assertEqual(answer[header + 8:], bytes(packet))
+            self.assertEqual(run.drops, {"out_no_sa": 2})
+
+    def test_a_packet_in_clear_that_such_a_policy_protects_is_not_let_in(self):
+        # SPD-4, SPD-10
+        for version in (4, 6):
+            site = Site()
+            site.policy("in", "protect", sas=[])
+
+            run = site.run(wan=[udp(B.host[version], A.host[version])])
+
+            self.assertEqual(run.drops, {"in_tmpl_mismatch": 1})
+            self.assertEqual(run.lan, [])
 
 
 class TheBoundary(unittest.TestCase):

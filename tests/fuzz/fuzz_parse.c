@@ -1,10 +1,11 @@
 /*
  * libFuzzer target: bytes as a frame from the wire, and as a packet from a tunnel, through parsing and what
- * works on a parsed packet alone: TTL, traffic class, ICMP errors and echo replies.
+ * works on a parsed packet alone: TTL, traffic class, the MSS of a SYN, ICMP errors and echo replies.
  *
  * A packet's tailroom is poisoned, so AddressSanitizer sees a byte read behind it as in a buffer of its size.
  */
 #include "net/icmp_error.h"
+#include "net/mss.h"
 #include "net/parse.h"
 #include "net/rewrite.h"
 #include "support/eal.h"
@@ -73,6 +74,27 @@ static void answer_one(struct rte_mbuf *m)
 	}
 }
 
+/* The sum of what is behind the IP headers, with its checksum: the same if a change of both was right. */
+static uint16_t payload_sum(struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	return (uint16_t)(rte_raw_cksum(rte_pktmbuf_mtod_offset(m, void *, p->l4), p->ip_len - p->l4) %
+			  0xffff);
+}
+
+static void clamp_one(struct rte_mbuf *m)
+{
+	const uint16_t mtus[] = {1446, 0};
+
+	for (size_t i = 0; pkt_of(m)->flags & PKT_TCP_SYN && i < RTE_DIM(mtus); i++) {
+		uint16_t before = payload_sum(m);
+
+		mss_clamp_one(m, mtus[i]);
+		require(payload_sum(m) == before);
+	}
+}
+
 /* TTL, then a traffic class, then an answer; none of them may spoil a right checksum. */
 static void forward_one(struct rte_mbuf *m, struct drops *drops)
 {
@@ -86,6 +108,7 @@ static void forward_one(struct rte_mbuf *m, struct drops *drops)
 	traffic_class_set_one(m, (uint8_t)~traffic_class_get_one(m));
 	if (checked)
 		require_well_formed(m);
+	clamp_one(m);
 	answer_one(m);
 	rte_pktmbuf_free(m);
 }

@@ -14,6 +14,7 @@
 #include "control/workers.h"
 #include "datapath/pipeline.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/natt.h"
 #include "net/parse.h"
 #include "net/rewrite.h"
 #include "support/eal.h"
@@ -149,6 +150,7 @@ static struct rte_mbuf *peer_send(
 	while (burst.n == 0)
 		crypto_poll(w->crypto, &burst);
 	esp_out_finish(&burst, &w->tally);
+	natt_out(&burst, &(struct burst){0}, &w->drops);
 	ck_assert_uint_eq(burst.n, 1);
 	if (esp->outer_ecn)
 		traffic_class_set_one(m, esp->outer_ecn);

@@ -102,7 +102,7 @@ static size_t build_l4(const struct packet_spec *spec, uint8_t *packet, size_t l
 	uint8_t *out = packet + l4;
 
 	for (size_t i = 0; i < spec->payload_bytes; i++)
-		out[header + i] = (uint8_t)i;
+		out[header + i] = spec->payload ? spec->payload[i] : (uint8_t)i;
 	if (header == 0)
 		return length;
 	if (protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) {
@@ -111,6 +111,8 @@ static size_t build_l4(const struct packet_spec *spec, uint8_t *packet, size_t l
 	} else {
 		out[0] = (uint8_t)spec->source_port;
 		out[1] = (uint8_t)spec->destination_port;
+		put_be16(out + 4, spec->icmp_word >> 16);
+		put_be16(out + 6, spec->icmp_word & 0xffff);
 	}
 	if (protocol == IPPROTO_TCP)
 		out[12] = 5 << 4;

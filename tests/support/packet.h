@@ -2,7 +2,7 @@
  * Packets and frames for tests, described by their headers; what is left out has a usual value.
  *
  * Test suites. Built packets have right lengths and checksums; a test then spoils what it is about.
- * Limits: IPv6 extension headers are put in by packet_insert; payload bytes count up from 0.
+ * Limits: IPv6 extension headers are put in by packet_insert.
  */
 #ifndef CULVERT_TESTS_SUPPORT_PACKET_H
 #define CULVERT_TESTS_SUPPORT_PACKET_H
@@ -30,6 +30,8 @@ struct packet_spec {
 	uint16_t source_port;      /* ICMP: the type */
 	uint16_t destination_port; /* ICMP: the code */
 	uint16_t payload_bytes; /* behind the next layer's header; in a later fragment, the whole payload */
+	const uint8_t *payload; /* NULL: bytes that count up */
+	uint32_t icmp_word;     /* ICMP: the four bytes behind the checksum, such as an MTU */
 	uint8_t ttl;            /* 0: 64 */
 	uint8_t traffic_class;  /* DSCP and ECN */
 	bool df;

@@ -48,6 +48,10 @@ struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inboun
 		.esn = spec->esn,
 		.df = spec->df,
 		.dscp = spec->has_dscp ? spec->dscp : SA_DSCP_COPY,
+		.encap = spec->in_udp ? SA_ENCAP_UDP : SA_ENCAP_NONE,
+		.source_port = SA_ENCAP_PORT_DEFAULT,
+		.destination_port = SA_ENCAP_PORT_DEFAULT,
+		.bare_esp = true,
 	};
 	struct sa_params params = {
 		.conf = &conf,

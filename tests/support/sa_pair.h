@@ -22,6 +22,7 @@ struct sa_spec {
 	bool has_dscp; /* else copied */
 	uint8_t dscp;
 	unsigned n_workers; /* 0: 1 */
+	bool in_udp;        /* by port 4500 at both ends */
 };
 
 struct sa_pair {

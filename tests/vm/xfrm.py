@@ -2,7 +2,7 @@
 import re
 from typing import NamedTuple
 
-from culvert import A, ALGORITHMS, B
+from culvert import A, B, EVERY_ALGORITHM
 
 # culvert's name: Linux's AEAD, or its cipher and integrity algorithm; bits of the ICV.
 XFRM_ALGORITHMS = {
@@ -13,11 +13,37 @@ XFRM_ALGORITHMS = {
     "aes256-sha512": ("cbc(aes)", "hmac(sha512)", 256),
     "null-sha256": ("ecb(cipher_null)", "hmac(sha256)", 128),
     "chacha20poly1305": ("rfc7539esp(chacha20,poly1305)", None, 128),
+    "aes128gcm8": ("rfc4106(gcm(aes))", None, 64),
+    "aes256gcm12": ("rfc4106(gcm(aes))", None, 96),
+    "aes192gcm16": ("rfc4106(gcm(aes))", None, 128),
+    "aes128ccm8": ("rfc4309(ccm(aes))", None, 64),
+    "aes128ccm12": ("rfc4309(ccm(aes))", None, 96),
+    "aes256ccm16": ("rfc4309(ccm(aes))", None, 128),
+    "aes128gmac": ("rfc4543(gcm(aes))", None, 128),
+    "aes192gmac": ("rfc4543(gcm(aes))", None, 128),
+    "aes256gmac": ("rfc4543(gcm(aes))", None, 128),
+    "aes128-sha1": ("cbc(aes)", "hmac(sha1)", 96),
+    "aes128-sha256_96": ("cbc(aes)", "hmac(sha256)", 96),
+    "aes192-sha384": ("cbc(aes)", "hmac(sha384)", 192),
+    "aes128-aesxcbc": ("cbc(aes)", "xcbc(aes)", 96),
+    "aes256-aescmac": ("cbc(aes)", "cmac(aes)", 96),
+    "aes128ctr-sha256": ("rfc3686(ctr(aes))", "hmac(sha256)", 128),
+    "aes192ctr-sha1": ("rfc3686(ctr(aes))", "hmac(sha1)", 96),
+    "aes256ctr-sha512": ("rfc3686(ctr(aes))", "hmac(sha512)", 256),
+    "null-sha1": ("ecb(cipher_null)", "hmac(sha1)", 96),
+    "null-sha384": ("ecb(cipher_null)", "hmac(sha384)", 192),
+    "null-aesxcbc": ("ecb(cipher_null)", "xcbc(aes)", 96),
+    "3des-sha1": ("cbc(des3_ede)", "hmac(sha1)", 96),
+    "3des-sha256": ("cbc(des3_ede)", "hmac(sha256)", 128),
 }
 # Bytes of the IV of each cipher, and what a packet's end is aligned to.
 XFRM_CIPHERS = {
     "rfc4106(gcm(aes))": (8, 4),
+    "rfc4309(ccm(aes))": (8, 4),
+    "rfc4543(gcm(aes))": (8, 4),
+    "rfc3686(ctr(aes))": (8, 4),
     "rfc7539esp(chacha20,poly1305)": (8, 4),
+    "cbc(des3_ede)": (8, 8),
     "cbc(aes)": (16, 16),
     "ecb(cipher_null)": (0, 4),
 }
@@ -56,7 +82,7 @@ END
 def algorithm(sa):
     """The words for an SA's algorithm and key."""
     cipher, auth, icv_bits = XFRM_ALGORITHMS[sa["esp"]]
-    _, cipher_bytes, _, _ = ALGORITHMS[sa["esp"]]
+    _, cipher_bytes, *_ = EVERY_ALGORITHM[sa["esp"]]
     digits = sa["key"].removeprefix("0x")
     cipher_key, auth_key = digits[:2 * cipher_bytes], digits[2 * cipher_bytes:]
     if auth is None:

@@ -73,6 +73,16 @@ static const struct bad_case root_cases[] = {
 	 "5:19: memory.size_mb: expects a whole number from 0 to 16777216, not '010'\n"},
 	{PORTS "memory: {size_mb: 0x}\n",
 	 "5:19: memory.size_mb: expects a whole number from 0 to 16777216, not '0x'\n"},
+	{PORTS "icmp: {accept: [too_big, echo]}\n",
+	 "5:26: icmp.accept[1]: expects one of unreachable, too_big, time_exceeded, parameter_problem, not 'echo'\n"},
+	{PORTS "icmp: {accept: too_big}\n",
+	 "5:16: icmp.accept: expects a list, not a single value\n"},
+	{PORTS "icmp: {path_mtu_min_ipv4: 67}\n",
+	 "5:27: icmp.path_mtu_min_ipv4: expects a whole number from 68 to 9000, not '67'\n"},
+	{PORTS "icmp: {path_mtu_min_ipv6: 1279}\n",
+	 "5:27: icmp.path_mtu_min_ipv6: expects a whole number from 1280 to 9000, not '1279'\n"},
+	{PORTS "icmp: {path_mtu_age_s: 299}\n",
+	 "5:24: icmp.path_mtu_age_s: expects a whole number from 300 to 86400, not '299'\n"},
 	{PORTS "memory: {size_mb: [1]}\n",
 	 "5:19: memory.size_mb: expects a single value, not a list\n"},
 };
@@ -506,11 +516,11 @@ static const struct bad_case sas_cases[] = {
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dscp: 64}\n",
-	 "6:139: sas.x.dscp: expects one of copy or a number from 0 to 63, not '64'\n"},
+	 "6:139: sas.x.dscp: expects one of copy, cs0, cs1, cs2, cs3, cs4, cs5, cs6, cs7, af11, af12, af13, af21, af22, af23, af31, af32, af33, af41, af42, af43, ef, le or a number from 0 to 63, not '64'\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dscp: coppy}\n",
-	 "6:139: sas.x.dscp: expects one of copy or a number from 0 to 63, not 'coppy' (did you mean 'copy'?)\n"},
+	 "6:139: sas.x.dscp: expects one of copy, cs0, cs1, cs2, cs3, cs4, cs5, cs6, cs7, af11, af12, af13, af21, af22, af23, af31, af32, af33, af41, af42, af43, ef, le or a number from 0 to 63, not 'coppy' (did you mean 'copy'?)\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: \"2001:db8::1\", destination: \"2001:db8:1::1\", esp: aes128gcm16, key: " KEY_A ", df: copy}\n",
@@ -559,6 +569,79 @@ static const struct bad_case sas_cases[] = {
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n"
 	 "  " KEY_B ": {spi: 0x1002, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16}\n",
 	 "7:3: sas: what looks like a key is not a name of 1 to 63 letters, digits, - and _\n"},
+	/* ESP in UDP. */
+	{PORTS "sas:\n" "  x: {encap: tcp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:14: sas.x.encap: expects one of none, udp, not 'tcp' (did you mean 'udp'?)\n"},
+	{PORTS "sas:\n" "  x: {source_port: 4501, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:20: sas.x.source_port: needs encap: udp\n"},
+	{PORTS "sas:\n" "  x: {destination_port: 4501, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:25: sas.x.destination_port: needs encap: udp\n"},
+	{PORTS "sas:\n" "  x: {bare_esp: true, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:17: sas.x.bare_esp: needs encap: udp\n"},
+	{PORTS "sas:\n" "  x: {udp_checksum: zero, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:21: sas.x.udp_checksum: needs encap: udp\n"},
+	{PORTS "sas:\n" "  x: {keepalive: 20, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:18: sas.x.keepalive: needs encap: udp\n"},
+	{PORTS "sas:\n" "  x: {follows: dn, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:16: sas.x.follows: needs encap: udp\n"},
+	{PORTS "sas:\n" "  x: {source_port: 0, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:20: sas.x.source_port: expects a whole number from 1 to 65535, not '0'\n"},
+	{PORTS "sas:\n" "  x: {destination_port: 65536, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:25: sas.x.destination_port: expects a whole number from 1 to 65535, not '65536'\n"},
+	{PORTS "sas:\n" "  x: {keepalive: 3601, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:18: sas.x.keepalive: expects a whole number from 0 to 3600, not '3601'\n"},
+	{PORTS "sas:\n" "  x: {udp_checksum: zero, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:21: sas.x.udp_checksum: needs a tunnel over IPv6; over IPv4 it is always zero (RFC 3948 section 2.1)\n"},
+	{PORTS "sas:\n" "  x: {bare_esp: maybe, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:17: sas.x.bare_esp: expects true or false, not 'maybe'\n"},
+	{PORTS "sas:\n" "  x: {follows: dn, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:16: sas.x.follows: 'dn' is the name of no SA\n"},
+	{PORTS "sas:\n" "  x: {bare_esp: false, encap: udp, spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:17: sas.x.bare_esp: the SA is outbound, and sends in UDP only\n"},
+	{PORTS "sas:\n" "  x: {keepalive: 20, encap: udp, spi: 0x1001, source: 198.51.100.1, destination: 192.0.2.1, esp: aes128gcm16, key: " KEY_A "}\n",
+	 "6:18: sas.x.keepalive: the SA is inbound; the outbound one sends keepalives\n"},
+};
+
+/* SAs that a policy may have as alternatives: up is outbound, dn is inbound, and so on. */
+#define UP(name, spi, key, more)                                                                             \
+	"  " name ": {" more " spi: " spi ", source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: "  \
+	key "}\n"
+#define DN(name, spi, key, more)                                                                             \
+	"  " name ": {" more " spi: " spi ", source: 198.51.100.1, destination: 192.0.2.1, esp: aes128gcm16, key: "  \
+	key "}\n"
+#define KEY_C "0x3333333333333333333333333333333333333333"
+#define ALTERNATIVES(sas)                                                                                    \
+	"policies:\n"                                                                                        \
+	"  - {name: p, direction: out, action: protect, sas: [up], alternatives: [" sas "]}\n"
+
+static const struct bad_case alternatives_cases[] = {
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "") ALTERNATIVES("x"),
+	 "9:74: policies[0].alternatives[0]: 'x' has neither for_dscp, for_worker nor after, so that nothing is left for 'up'\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "for_worker: 0,") UP("x", "0x1002", KEY_B, "for_worker: 0,")
+	 ALTERNATIVES("x"),
+	 "9:54: policies[0].sas[0]: 'up' has for_worker, which is for alternatives; 'sas' is for what they leave\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "for_dscp: ef,") UP("x", "0x1002", KEY_B, "after: dn,")
+	 ALTERNATIVES("x"),
+	 "7:14: sas.x.after: no SA is named 'dn'\n"
+	 "9:54: policies[0].sas[0]: 'up' has for_dscp, which is for alternatives; 'sas' is for what they leave\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "after: up,") ALTERNATIVES("x"),
+	 "7:14: sas.x.after: 'up' is outbound, and accepts no packets\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "for_worker: [0, 1],") ALTERNATIVES("x"),
+	 "7:19: sas.x.for_worker: there is no worker 1; the last is 0\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "for_worker: 64,") ALTERNATIVES("x"),
+	 "7:19: sas.x.for_worker: expects a whole number from 0 to 63, not '64'\n"},
+	{PORTS "sas:\n" DN("dn", "0x2001", KEY_A, "for_dscp: ef,"),
+	 "6:18: sas.dn.for_dscp: 'dn' is inbound; only an outbound SA is chosen\n"},
+	{PORTS "sas:\n" DN("dn", "0x2001", KEY_A, "for_worker: 0,"),
+	 "6:20: sas.dn.for_worker: 'dn' is inbound; only an outbound SA is chosen\n"},
+	{PORTS "sas:\n" DN("dn", "0x2001", KEY_A, "after: dn,"),
+	 "6:15: sas.dn.after: 'dn' is inbound; only an outbound SA is chosen\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "for_dscp: [ef, copy, 64],"),
+	 "6:23: sas.up.for_dscp[1]: expects one of cs0, cs1, cs2, cs3, cs4, cs5, cs6, cs7, af11, af12, af13, af21, af22, af23, af31, af32, af33, af41, af42, af43, ef, le or a number from 0 to 63, not 'copy'\n"
+	 "6:29: sas.up.for_dscp[2]: expects one of cs0, cs1, cs2, cs3, cs4, cs5, cs6, cs7, af11, af12, af13, af21, af22, af23, af31, af32, af33, af41, af42, af43, ef, le or a number from 0 to 63, not '64'\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "for_dscp: [ef, af41],")
+	 UP("y", "0x1003", KEY_C, "for_dscp: 34, for_worker: 0,") ALTERNATIVES("x, y"),
+	 "10:77: policies[0].alternatives[1]: 'x' before it is for all of its packets\n"},
 };
 
 static const struct bad_case policies_cases[] = {
@@ -580,9 +663,15 @@ static const struct bad_case policies_cases[] = {
 	{PORTS SAS "  - {name: p q, direction: out, action: bypass}\n",
 	 "9:12: policies[0].name: expects a name of 1 to 63 letters, digits, - and _, not 'p q'\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: protect}\n",
-	 "9:5: policies[0]: 'sas' is missing; action protect needs an SA\n"},
-	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: []}\n",
-	 "9:53: policies[0].sas: expects at least 1, not 0\n"},
+	 "9:5: policies[0]: 'sas' is missing; action protect needs an SA, or '[]' for none yet\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, sas: []}\n",
+	 "9:52: policies[0].sas: only action protect uses an SA\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, tell_sender: true}\n",
+	 "9:60: policies[0].tell_sender: needs action protect and direction out\n"},
+	{PORTS SAS "  - {name: p, direction: in, action: protect, sas: [], tell_sender: true}\n",
+	 "9:69: policies[0].tell_sender: needs action protect and direction out\n"},
+	{PORTS SAS "  - {name: p, direction: in, action: protect, sas: [], alternatives: [dn]}\n",
+	 "9:52: policies[0].sas: is none, but alternatives need one to fall back to\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: up}\n",
 	 "9:53: policies[0].sas: expects a list, not a single value\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: [up, up]}\n",
@@ -595,6 +684,19 @@ static const struct bad_case policies_cases[] = {
 	 "9:54: policies[0].sas[0]: 'dn' is inbound (its destination is this gateway), the policy is outbound\n"},
 	{PORTS SAS "  - {name: p, direction: in, action: protect, sas: [up]}\n",
 	 "9:53: policies[0].sas[0]: 'up' is outbound (its destination is not this gateway), the policy is inbound\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, alternatives: [up]}\n",
+	 "9:61: policies[0].alternatives: only action protect uses SAs\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: protect, alternatives: [up]}\n",
+	 "9:5: policies[0]: 'sas' is missing; action protect needs an SA, or '[]' for none yet\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: [up], alternatives: []}\n",
+	 "9:73: policies[0].alternatives: expects at least 1, not 0\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: [up], alternatives: [nn, dn]}\n",
+	 "9:74: policies[0].alternatives[0]: no SA is named 'nn'\n"
+	 "9:78: policies[0].alternatives[1]: 'dn' is inbound (its destination is this gateway), the policy is outbound\n"},
+	{PORTS SAS "  - {name: p, direction: in, action: protect, sas: [dn], alternatives: [dn]}\n",
+	 "9:73: policies[0].alternatives[0]: 'dn' is an SA of this policy already\n"},
+	{PORTS SAS "  - {name: p, direction: oot, action: protect, sas: [up], alternatives: [up]}\n",
+	 "9:26: policies[0].direction: expects one of in, out, not 'oot' (did you mean 'out'?)\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: bypass}\n"
 	 "  - {name: p, direction: in, action: bypass}\n",

@@ -55,6 +55,38 @@ START_TEST(a_fault_of_an_sa_is_found_at_its_place_and_no_key_is_shown)
 }
 END_TEST
 
+START_TEST(a_fault_of_alternatives_is_found_at_its_place)
+{
+	assert_findings(&alternatives_cases[_i]);
+}
+END_TEST
+
+/* SPD-11, PCP-1, REK-2: all that alternatives may be is no fault, nor is a narrow one before a wide one. */
+START_TEST(alternatives_of_each_kind_are_good_together)
+{
+	const char text[] = PORTS "sas:\n" UP("up", "0x1001", KEY_A, "")
+		UP("x", "0x1002", KEY_B, "for_dscp: [ef, 10], for_worker: 0,")
+			UP("y", "0x1003", KEY_C, "for_dscp: ef,")
+				UP("z", "0x1004", "0x4444444444444444444444444444444444444444", "after: dn,")
+					DN("dn", "0x2001", "0x5555555555555555555555555555555555555555", "")
+						ALTERNATIVES("x, y, z");
+	struct gateway gateway;
+	char *printed = load_text(text, &gateway);
+	const struct sa_conf *sas = gateway.sas;
+
+	ck_assert_str_eq(printed, "");
+	ck_assert_uint_eq(sa_conf_dscps(&sas[0]), UINT64_MAX);
+	ck_assert_uint_eq(sa_conf_workers(&sas[0]), UINT64_MAX);
+	ck_assert_uint_eq(sa_conf_dscps(&sas[1]), UINT64_C(1) << 46 | UINT64_C(1) << 10);
+	ck_assert_uint_eq(sa_conf_workers(&sas[1]), 1);
+	ck_assert_str_eq(sas[3].after, "dn");
+	ck_assert_uint_eq(gateway.policies[0].n_alternatives, 3);
+	ck_assert_str_eq(gateway.policies[0].alternatives[2], "z");
+	free(printed);
+	gateway_fini(&gateway);
+}
+END_TEST
+
 START_TEST(a_fault_of_a_policy_is_found_at_its_place)
 {
 	assert_findings(&policies_cases[_i]);
@@ -108,6 +140,11 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert(gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 0);
 	ck_assert_uint_eq(gateway.memory.packets, 0);
+	ck_assert_uint_eq(gateway.icmp.n_accept, 1);
+	ck_assert_int_eq(gateway.icmp.accept[0], ICMP_KIND_TOO_BIG);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv4, 576);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv6, 1280);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_age_s, 600);
 	ck_assert_uint_eq(gateway.workers.n_crypto, 2);
 	ck_assert_str_eq(gateway.workers.crypto[0], "ipsec_mb");
 	ck_assert_str_eq(gateway.workers.crypto[1], "aesni_mb");
@@ -133,6 +170,9 @@ START_TEST(what_is_given_arrives_in_the_model)
 	char *printed = load_text(
 		"control: {directory: /run/c}\n"
 		"memory: {hugepages: false, size_mb: 512, packets: 8192}\n"
+		"icmp: {accept: [unreachable, parameter_problem], path_mtu_min_ipv4: 68, path_mtu_min_ipv6: "
+		"1400,\n"
+		"  path_mtu_age_s: 300}\n"
 		"workers: {lcores: [3, 5], crypto: [openssl, \"0000:3d:01.0\"], crypto_mode: async, "
 		"idle_sleep_us: 0}\n"
 		"ports:\n"
@@ -153,6 +193,12 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert(!gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 512);
 	ck_assert_uint_eq(gateway.memory.packets, 8192);
+	ck_assert_uint_eq(gateway.icmp.n_accept, 2);
+	ck_assert_int_eq(gateway.icmp.accept[0], ICMP_KIND_UNREACHABLE);
+	ck_assert_int_eq(gateway.icmp.accept[1], ICMP_KIND_PARAMETER_PROBLEM);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv4, 68);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv6, 1400);
+	ck_assert_uint_eq(gateway.icmp.path_mtu_age_s, 300);
 	ck_assert_uint_eq(gateway.workers.n_lcores, 2);
 	ck_assert_uint_eq(gateway.workers.lcores[1], 5);
 	ck_assert_str_eq(gateway.workers.crypto[1], "0000:3d:01.0");
@@ -185,7 +231,7 @@ START_TEST(a_policy_arrives_in_the_model)
 	char *printed = load_text(PORTS SAS "  - {name: a, direction: in, action: protect, sas: [dn], "
 					    "source: [10.2.0.0/16, 10.9.0.1-10.9.0.7],\n"
 					    "     destination: 10.1.0.0/24, protocol: tcp, source_port: "
-					    "1024-65535, destination_port: 443}\n"
+					    "1024-65535, destination_port: 443, icmp_errors: false}\n"
 					    "  - {name: b, direction: out, action: discard, protocol: "
 					    "icmpv6, icmp_type: 128-129, icmp_code: 0}\n"
 					    "  - {name: c, direction: out, action: bypass, protocol: 0}\n",
@@ -205,6 +251,7 @@ START_TEST(a_policy_arrives_in_the_model)
 	ck_assert_uint_eq(selector->source_ports.first, 1024);
 	ck_assert_uint_eq(selector->source_ports.last, 65535);
 	ck_assert_uint_eq(selector->destination_ports.last, 443);
+	ck_assert(!gateway.policies[0].icmp_errors && gateway.policies[1].icmp_errors);
 	selector = &gateway.policies[1].selector;
 	ck_assert_int_eq(gateway.policies[1].action, POLICY_DISCARD);
 	ck_assert_uint_eq(selector->source_ports.first, 128);
@@ -310,6 +357,9 @@ int main(void)
 		tcase, a_fault_of_a_neighbour_is_found_at_its_place, 0, N_CASES(neighbours_cases));
 	tcase_add_loop_test(
 		tcase, a_fault_of_an_sa_is_found_at_its_place_and_no_key_is_shown, 0, N_CASES(sas_cases));
+	tcase_add_loop_test(
+		tcase, a_fault_of_alternatives_is_found_at_its_place, 0, N_CASES(alternatives_cases));
+	tcase_add_test(tcase, alternatives_of_each_kind_are_good_together);
 	tcase_add_loop_test(tcase, a_fault_of_a_policy_is_found_at_its_place, 0, N_CASES(policies_cases));
 	tcase_add_test(tcase, all_faults_of_a_file_are_found_at_once_in_its_order);
 	tcase_add_test(tcase, a_faulty_value_raises_no_finding_elsewhere);

@@ -59,6 +59,7 @@
 	"  - {name: web-in, direction: in, action: bypass, source: 203.0.113.0/24}\n"                        \
 	"  - {name: nowhere, direction: out, action: bypass, destination: 100.64.0.0/10}\n"                  \
 	"  - {name: link, direction: out, action: bypass, destination: 192.0.2.0/24}\n"                      \
+	"  - {name: no-sa, direction: out, action: protect, destination: 10.2.8.0/24, sas: []}\n"            \
 	"  - {name: cbc-out, direction: out, action: protect, destination: 10.2.3.0/24, sas: [out-cbc]}\n"   \
 	"  - {name: other-in, direction: in, action: protect, source: 10.2.3.0/24, sas: [in-other]}\n"       \
 	"  - {name: hub-in, direction: in, action: protect, source: 10.2.0.0/16, destination: "              \

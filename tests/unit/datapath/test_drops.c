@@ -161,6 +161,41 @@ static void provoke_in_endpoint(void)
 	from_wan_frame(m);
 }
 
+static struct packet_spec to_4500(uint16_t payload_bytes)
+{
+	return (struct packet_spec){.source = "198.51.100.1",
+		.destination = "192.0.2.1",
+		.source_port = 4500,
+		.destination_port = 4500,
+		.payload_bytes = payload_bytes};
+}
+
+/* Of an SA that is not in UDP; its payload is as ESP's would be. */
+static void provoke_in_encap(void)
+{
+	struct packet_spec spec = to_4500(64);
+	struct rte_mbuf *m = gateway_env_frame_of(&env, "wan", &spec);
+	const rte_be32_t spi = RTE_BE32(0x2001);
+
+	memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, sizeof(struct rte_ether_hdr) + 20 + 8), &spi,
+		sizeof(spi));
+	from_wan_frame(m);
+}
+
+static void provoke_in_udp(void)
+{
+	from_wan(to_4500(3));
+}
+
+static void provoke_in_keepalive(void)
+{
+	struct packet_spec spec = to_4500(1);
+	struct rte_mbuf *m = gateway_env_frame_of(&env, "wan", &spec);
+
+	*rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len - 1) = 0xff;
+	from_wan_frame(m);
+}
+
 static void lan_fragment(uint16_t offset_bytes, uint16_t bytes, bool more, uint32_t id)
 {
 	from_lan((struct packet_spec){.source = "10.1.0.1",
@@ -313,6 +348,11 @@ static void provoke_out_policy_block(void)
 	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.9.1"});
 }
 
+static void provoke_out_no_sa(void)
+{
+	from_lan((struct packet_spec){.source = "10.1.0.1", .destination = "10.2.8.1"});
+}
+
 static struct sa *sa_named(const char *name)
 {
 	for (size_t i = 0; i < env.control.n_sas; i++)
@@ -448,6 +488,57 @@ static void provoke_icmp_limit(void)
 				.source_port = 8});
 		gateway_env_receive_frames(&env, "lan", frames, BURST_MAX);
 	}
+}
+
+/* A router's ICMP error about the ESP packet of `out` that has that number. */
+static struct rte_mbuf *icmp_error(uint8_t code, uint8_t seq)
+{
+	const uint8_t esp[] = {0, 0, 0x10, 0x01, 0, 0, 0, seq};
+	uint8_t quote[PACKET_BYTES_MAX];
+	size_t length = packet_build(&(struct packet_spec){.source = "192.0.2.1",
+					     .destination = "198.51.100.1",
+					     .protocol = IPPROTO_ESP,
+					     .df = true,
+					     .payload = esp,
+					     .payload_bytes = sizeof(esp)},
+		quote);
+
+	return gateway_env_frame_of(&env, "wan",
+		&(struct packet_spec){.source = "203.0.113.9",
+			.destination = "192.0.2.1",
+			.protocol = IPPROTO_ICMP,
+			.source_port = 3,
+			.destination_port = code,
+			.icmp_word = 1400,
+			.payload = quote,
+			.payload_bytes = (uint16_t)length});
+}
+
+/* Host unreachable. */
+static void provoke_icmp_refused(void)
+{
+	from_lan((struct packet_spec){0});
+	from_wan_frame(icmp_error(1, 1));
+}
+
+/* Nothing was sent yet. */
+static void provoke_icmp_quote(void)
+{
+	from_wan_frame(icmp_error(4, 1));
+}
+
+static void provoke_icmp_flood(void)
+{
+	struct rte_mbuf *frames[BURST_MAX];
+
+	from_lan((struct packet_spec){0});
+	for (unsigned burst = 0; burst < 8; burst++) {
+		for (unsigned i = 0; i < BURST_MAX; i++)
+			frames[i] = icmp_error(4, 1);
+		gateway_env_receive_frames(&env, "wan", frames, BURST_MAX);
+	}
+	host_if_poll(&env.control, clock_now_ns());
+	ck_assert_uint_ge(env.control.counters.consumed, HOST_ICMP_AT_ONCE);
 }
 
 /* Nobody takes the frames off the link. */

@@ -18,7 +18,7 @@ static void setup(void)
 
 	eal_setup();
 	gateway_env_begin(&env, SITE_YAML("0", SITE_DIRECT));
-	ck_assert_int_eq(flows_create(SOCKET_ID_ANY, &flows, &err), 0);
+	ck_assert_int_eq(flows_create(0, SOCKET_ID_ANY, &flows, &err), 0);
 	random_state = 88172645463325252u;
 }
 
@@ -179,6 +179,53 @@ START_TEST(a_protected_flow_goes_to_the_tunnels_other_end)
 }
 END_TEST
 
+/* The policy `out` in the SPD's list: the outbound ones before it are blocked-out to cbc-out. */
+#define POLICY_OUT_INDEX 5
+
+static struct sa *sa_named(const char *name)
+{
+	for (size_t i = 0; i < env.control.n_sas; i++)
+		if (strcmp(env.control.sas[i]->name, name) == 0)
+			return env.control.sas[i];
+	ck_abort_msg("no sa %s", name);
+}
+
+/* PCP-1: a worker's flows get the alternative that is for the worker; there is none for a third one. */
+START_TEST(a_flow_has_the_sa_of_its_worker)
+{
+	struct sa *const wants[] = {sa_named("out-cbc"), sa_named("in"), sa_named("out")};
+	struct snapshot s = *env.control.snapshot;
+	struct err err;
+
+	ck_assert_uint_eq(find(&(struct packet_spec){0}, FLOWS_OUT, &s).policy, POLICY_OUT_INDEX);
+	ck_assert_int_eq(alternatives_create(16, 3, SOCKET_ID_ANY, &s.alternatives_out, &err), 0);
+	/* What is not for all packets of the worker is left to alternatives_choose. */
+	alternatives_add(s.alternatives_out, POLICY_OUT_INDEX,
+		&(struct alternative){.sa = sa_named("in"), .dscps = 1, .workers = ALTERNATIVE_ANY});
+	for (unsigned worker = 0; worker < 2; worker++)
+		alternatives_add(s.alternatives_out, POLICY_OUT_INDEX,
+			&(struct alternative){.sa = wants[worker],
+				.dscps = ALTERNATIVE_ANY,
+				.workers = UINT64_C(1) << worker});
+	for (unsigned worker = 0; worker < RTE_DIM(wants); worker++) {
+		struct pkt found;
+
+		flows_destroy(flows);
+		ck_assert_int_eq(flows_create(worker, SOCKET_ID_ANY, &flows, &err), 0);
+		for (unsigned i = 0; i < 2; i++) {
+			found = find(&(struct packet_spec){0}, FLOWS_OUT, &s);
+			ck_assert_ptr_eq(found.policy_sa, wants[worker]);
+			ck_assert_uint_eq(
+				found.next_hop, route_find_index(s.routes, &wants[worker]->destination));
+		}
+		/* Inbound, whose policy with that index is another, nothing changes. */
+		const struct packet_spec in = {SITE_INNER};
+		ck_assert_ptr_eq(find(&in, FLOWS_IN, &s).policy_sa, sa_named("in"));
+	}
+	alternatives_destroy(s.alternatives_out);
+}
+END_TEST
+
 START_TEST(a_flow_without_a_route_is_found_without_a_next_hop)
 {
 	const struct packet_spec spec = {.destination = "100.64.0.1"};
@@ -199,6 +246,7 @@ int main(void)
 	tcase_add_test(tcase, a_flow_is_remembered_until_the_worker_forgets);
 	tcase_add_test(tcase, what_was_forgotten_never_comes_back);
 	tcase_add_test(tcase, a_protected_flow_goes_to_the_tunnels_other_end);
+	tcase_add_test(tcase, a_flow_has_the_sa_of_its_worker);
 	tcase_add_test(tcase, a_flow_without_a_route_is_found_without_a_next_hop);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);

@@ -255,6 +255,16 @@ START_TEST(of_a_packet_that_both_workers_get_one_passes)
 }
 END_TEST
 
+static size_t sa_index(const char *name)
+{
+	size_t i = 0;
+
+	while (i < env.gateway.n_sas && strcmp(env.gateway.sas[i].name, name) != 0)
+		i++;
+	ck_assert_uint_lt(i, env.gateway.n_sas);
+	return i;
+}
+
 static struct sa *sa_of_rule(const struct policy *policy)
 {
 	for (size_t i = 0; policy->action == POLICY_PROTECT && i < env.control.n_sas; i++)
@@ -488,19 +498,15 @@ START_TEST(each_packet_sees_the_old_policies_or_the_new_ones)
 }
 END_TEST
 
-/*
- * The inbound SA with CBC under another SPI, as a rekeying would add it; no policy names it. A device takes
- * several packets with CBC before it gives the first back.
- */
-static struct sa *sa_make(uint32_t spi)
+/* The inbound SA of that name under another SPI, as a rekeying would add it; no policy names it. */
+static struct sa *sa_make(const char *name, uint32_t spi)
 {
-	struct sa_conf conf = env.gateway.sas[3];
+	struct sa_conf conf = env.gateway.sas[sa_index(name)];
 	struct sa_params params = {
 		.conf = &conf, .inbound = true, .n_workers = N_WORKERS, .socket = SOCKET_ID_ANY};
 	struct err err = {.text = "no error"};
 	struct sa *sa;
 
-	ck_assert_str_eq(conf.name, "in-other");
 	conf.spi = spi;
 	ck_assert_msg(sa_create(&params, &env.control.crypto, &sa, &err) == 0, "%s", err.text);
 	ck_assert_msg(sad_add(env.control.sad, sa, &err) == 0, "%s", err.text);
@@ -534,7 +540,8 @@ START_TEST(an_sa_is_destroyed_under_traffic_when_no_worker_holds_it)
 	launch();
 	for (unsigned round = 0; round < N_SAS; round++) {
 		struct snapshot *next = &copies[round % 2];
-		struct sa *sa = sa_make(0x3000 + round % 3);
+		/* A device takes several packets with CBC before it gives the first back. */
+		struct sa *sa = sa_make("in-other", 0x3000 + round % 3);
 
 		start_ns = clock_now_ns();
 		for (unsigned i = 0; i < SA_PACKETS * N_WORKERS; i++) {
@@ -572,6 +579,129 @@ START_TEST(an_sa_is_destroyed_under_traffic_when_no_worker_holds_it)
 }
 END_TEST
 
+/* The policy `in` in the SPD's list: the inbound ones before it are blocked-in to hub-in. */
+#define POLICY_IN_INDEX 4
+#define N_GENERATIONS   12
+#define GENERATION_PKTS 32
+#define GENERATION_SPI  0x4000
+
+/* What the peer sends by the SA of a generation. */
+static void generation_seal(unsigned generation, struct rte_mbuf *esp[GENERATION_PKTS])
+{
+	struct sa_conf *conf = &env.gateway.sas[sa_index("in")];
+	struct sa **peer = &env.peers[sa_index("in")];
+	uint32_t spi = conf->spi;
+
+	sa_destroy(*peer);
+	*peer = NULL;
+	conf->spi = GENERATION_SPI + generation;
+	for (unsigned i = 0; i < GENERATION_PKTS; i++)
+		esp[i] = gateway_env_peer_esp(
+			&env, "wan", &(struct peer_esp){.sa = "in", .inner = {SITE_INNER}});
+	conf->spi = spi;
+}
+
+/* Send the packets, in turn to both workers. */
+static void generation_send(struct rte_mbuf *const *esp, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		wire_put(&wan, sent++ % N_WORKERS, esp[i]);
+}
+
+/* The snapshot with these SAs as alternatives of the policy; SPDs and routes stay what they are. */
+static void publish_alternatives(struct snapshot *s, struct sa *const *sas, unsigned n)
+{
+	struct err err;
+
+	*s = *env.control.snapshot;
+	ck_assert_int_eq(alternatives_create(16, n, SOCKET_ID_ANY, &s->alternatives_in, &err), 0);
+	for (unsigned i = 0; i < n; i++)
+		alternatives_add(s->alternatives_in, POLICY_IN_INDEX, &(struct alternative){.sa = sas[i]});
+	publish(s);
+}
+
+static void await_adopted(const struct snapshot *s)
+{
+	uint64_t start_ns = clock_now_ns();
+
+	while (!is_adopted(s))
+		assert_soon(start_ns, "a worker does not adopt");
+}
+
+/* Until what was sent has come out of the lan. */
+static void await_delivered(void)
+{
+	uint64_t start_ns = clock_now_ns();
+	struct rte_mbuf *m;
+
+	while (received < sent) {
+		for (unsigned queue = 0; queue < N_WORKERS; queue++)
+			while ((m = take_ipv4(&lan, queue))) {
+				received++;
+				rte_pktmbuf_free(m);
+			}
+		assert_soon(start_ns, "packets are missing");
+	}
+}
+
+/*
+ * REK-1, REK-5: the peer changes its SA again and again while it sends. The new one is added before it is
+ * used, both are good while packets of both are on the way, and the old one goes when none are: each packet
+ * is delivered, and the policy is the same all the time.
+ */
+START_TEST(a_policys_sas_change_over_under_traffic_without_loss)
+{
+	static struct snapshot both, one;
+	struct rte_mbuf *esp[N_GENERATIONS][GENERATION_PKTS];
+	struct sa *sas[2] = {0}; /* new, old */
+	const unsigned half = GENERATION_PKTS / 2;
+
+	for (unsigned g = 0; g < N_GENERATIONS; g++)
+		generation_seal(g, esp[g]);
+	launch();
+	for (unsigned g = 0; g < N_GENERATIONS; g++) {
+		sas[1] = sas[0];
+		sas[0] = sa_make("in", GENERATION_SPI + g);
+		if (g > 0)
+			generation_send(esp[g - 1] + half / 2, half / 2);
+		publish_alternatives(&both, sas, g > 0 ? 2 : 1);
+		await_adopted(&both);
+		if (g > 0)
+			alternatives_destroy(one.alternatives_in);
+		generation_send(esp[g], half / 2);
+		if (g > 0)
+			generation_send(esp[g - 1] + half, half);
+		await_delivered();
+
+		publish_alternatives(&one, sas, 1);
+		await_adopted(&one);
+		alternatives_destroy(both.alternatives_in);
+		if (!sas[1])
+			continue;
+		ck_assert_int_eq(sad_remove(env.control.sad, sas[1]), 0);
+		/* A snapshot that is published after the SA is out of the SAD (datapath/snapshot.h). */
+		both = one;
+		publish(&both);
+		await_adopted(&both);
+		publish(&one);
+		await_adopted(&one);
+		sa_destroy(sas[1]);
+	}
+	publish(env.control.snapshot);
+	await_adopted(env.control.snapshot);
+	alternatives_destroy(one.alternatives_in);
+	ck_assert_int_eq(sad_remove(env.control.sad, sas[0]), 0);
+	workers_stop(&env.control);
+	sa_destroy(sas[0]);
+
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_in_no_sa), 0);
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_in_selector), 0);
+	ck_assert_uint_eq(received, sent);
+	/* What no generation was left to send. */
+	rte_pktmbuf_free_bulk(esp[N_GENERATIONS - 1] + half / 2, GENERATION_PKTS - half / 2);
+}
+END_TEST
+
 static TCase *cases(const char *name, SFun way)
 {
 	TCase *tcase = tcase_create(name);
@@ -583,6 +713,7 @@ static TCase *cases(const char *name, SFun way)
 	tcase_add_test(tcase, no_worker_reads_a_snapshot_that_control_has_freed);
 	tcase_add_test(tcase, each_packet_sees_the_old_policies_or_the_new_ones);
 	tcase_add_test(tcase, an_sa_is_destroyed_under_traffic_when_no_worker_holds_it);
+	tcase_add_test(tcase, a_policys_sas_change_over_under_traffic_without_loss);
 	return tcase;
 }
 

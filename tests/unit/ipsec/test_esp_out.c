@@ -1,5 +1,6 @@
 #include "ipsec/esp_out.h"
 
+#include "ipsec/path_mtu.h"
 #include "net/rewrite.h"
 #include "support/eal.h"
 #include "support/packet.h"
@@ -522,11 +523,56 @@ START_TEST(ipv6_is_never_told_less_than_1280)
 
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_uint_eq(pkt_of(burst.pkts[0])->ip_len, 1280);
+	ck_assert(pkt_of(burst.pkts[0])->flags & PKT_OUTER_CUT);
 	ck_assert_uint_eq(oversize.n, 0);
 	ck_assert_uint_eq(too_big.n, 1);
 	ck_assert_uint_eq(pkt_of(too_big.pkts[0])->icmp_mtu, 1280);
 	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
 	rte_pktmbuf_free_bulk(too_big.pkts, too_big.n);
+	sa_destroy(sa);
+}
+END_TEST
+
+// PMT-4
+START_TEST(the_tunnels_packet_of_what_was_too_long_for_it_is_cut_for_the_path)
+{
+	struct sa *sa = sa_of(&env, &(struct sa_spec){0}, false);
+	BURST(burst);
+	BURST(oversize);
+
+	path_mtu_set_link(sa, 1300);
+	for (uint16_t bytes = 1246; bytes <= 1248; bytes++)
+		burst_add_one(&burst,
+			packet_mbuf(&(struct packet_spec){.family = IP_V6, .payload_bytes = bytes - 48}));
+	for (uint16_t i = 0; i < burst.n; i++)
+		pkt_of(burst.pkts[i])->sa = sa;
+	esp_out_mtu(&burst, &oversize, &oversize, &env.tally);
+	ck_assert_uint_eq(burst.n, 3);
+	esp_out_prepare(&burst, &env.tally);
+	esp_out_finish(&burst, &env.tally);
+	ck_assert(burst.seen & PKT_OUTER_CUT);
+	esp_out_path(&burst, &oversize, &env.drops);
+
+	ck_assert_uint_eq(burst.n, 1);
+	ck_assert_uint_eq(pkt_of(burst.pkts[0])->inner_len, 1246);
+	ck_assert_uint_eq(oversize.n, 2);
+	ck_assert_uint_eq(pkt_of(oversize.pkts[0])->icmp_mtu, 1300);
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+	rte_pktmbuf_free_bulk(oversize.pkts, oversize.n);
+	sa_destroy(sa);
+}
+END_TEST
+
+START_TEST(a_packet_that_fits_its_path_shows_no_need_to_cut)
+{
+	struct sa *sa = sa_of(&env, &(struct sa_spec){0}, false);
+	BURST(burst);
+
+	burst_fill(&burst, sa, 3);
+	esp_out_prepare(&burst, &env.tally);
+	esp_out_finish(&burst, &env.tally);
+	ck_assert(!(burst.seen & PKT_OUTER_CUT));
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
 	sa_destroy(sa);
 }
 END_TEST
@@ -654,6 +700,8 @@ int main(void)
 	tcase_add_test(tcase, a_buffer_without_room_is_dropped_and_its_number_is_a_gap);
 	tcase_add_test(tcase, a_packet_above_the_inner_mtu_is_cut_or_answered);
 	tcase_add_test(tcase, ipv6_is_never_told_less_than_1280);
+	tcase_add_test(tcase, the_tunnels_packet_of_what_was_too_long_for_it_is_cut_for_the_path);
+	tcase_add_test(tcase, a_packet_that_fits_its_path_shows_no_need_to_cut);
 	tcase_add_test(tcase, a_tunnel_through_which_next_to_nothing_fits_drops_by_name);
 	tcase_add_test(tcase, what_was_sent_is_counted_by_its_inner_bytes);
 	tcase_add_loop_test(tcase, cbc_ivs_on_the_wire_are_distinct_and_not_the_ciphertext_before, 0, 2);

@@ -222,7 +222,7 @@ START_TEST(no_key_is_left_in_memory)
 	/* Freed memory, but EAL's and the pool's, which stay mapped. */
 	for (size_t i = 0; i < session_bytes; i++)
 		ck_assert_uint_eq(((const uint8_t *)session)[i], 0);
-	for (size_t i = offsetof(struct sa, iv_mask); i < offsetof(struct sa, inbound); i++)
+	for (size_t i = offsetof(struct sa, iv_mask); i < offsetof(struct sa, salt) + sizeof(sa->salt); i++)
 		ck_assert_uint_eq(((const uint8_t *)sa)[i], 0);
 }
 END_TEST

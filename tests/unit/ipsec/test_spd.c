@@ -28,6 +28,7 @@ struct rule_set {
 static struct rule_set set;
 static struct spd *spd;
 static struct drops drops;
+static struct burst errors;
 static struct sa_counters counters[2];
 static struct sa sas[2];
 static const struct sa_tally tally = {.drops = &drops, .worker = 0};
@@ -55,6 +56,7 @@ static void setup(void)
 	eal_setup();
 	memset(&drops, 0, sizeof(drops));
 	memset(counters, 0, sizeof(counters));
+	errors.n = 0;
 	memset(sas, 0, sizeof(sas));
 	for (unsigned i = 0; i < 2; i++)
 		sas[i].counters = &counters[i];
@@ -730,12 +732,12 @@ static void entries_find(struct burst *burst)
 START_TEST(outbound_packets_go_the_way_of_their_policy)
 {
 	struct burst burst = stage_start();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 	struct rte_mbuf *to_protect = burst.pkts[PACKET_PROTECT];
 	struct rte_mbuf *to_bypass = burst.pkts[PACKET_BYPASS];
 
 	entries_find(&burst);
-	spd_out(&burst, &protect, &drops);
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], to_bypass);
 	ck_assert_uint_eq(pkt_of(to_bypass)->policy, 1);
@@ -796,7 +798,7 @@ START_TEST(a_packet_out_of_the_policys_own_sa_is_kept)
 	for (uint16_t i = 0; i < burst.n; i++)
 		pkt_of(burst.pkts[i])->sa = &sas[0];
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &errors, &tally);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_ptr_eq(burst.pkts[0], protected);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 3);
@@ -814,12 +816,35 @@ START_TEST(a_packet_out_of_another_sa_is_dropped)
 	for (uint16_t i = 0; i < burst.n; i++)
 		pkt_of(burst.pkts[i])->sa = &sas[1];
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &errors, &tally);
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 4);
 	ck_assert_uint_eq(counters[1].drops[SA_DROP_in_selector], 4);
 	ck_assert_uint_eq(counters[0].drops[SA_DROP_in_selector], 0);
 	ck_assert_uint_eq(drops.total, 4);
+}
+END_TEST
+
+/* SPD-5, SPD-11: an alternative of the packet's own policy is as good as its SA, and that of another is not.
+ */
+START_TEST(a_packet_out_of_an_alternative_of_its_policy_is_kept)
+{
+	for (uint32_t policy = 0; policy < 4; policy++) {
+		struct burst burst = stage_start();
+		struct alternatives *alternatives = NULL;
+		struct err err;
+
+		ck_assert_int_eq(alternatives_create(4, 1, SOCKET_ID_ANY, &alternatives, &err), 0);
+		alternatives_add(alternatives, policy, &(struct alternative){.sa = &sas[1]});
+		for (uint16_t i = 0; i < burst.n; i++)
+			pkt_of(burst.pkts[i])->sa = &sas[1];
+		entries_find(&burst);
+		uint32_t protects = pkt_of(burst.pkts[PACKET_PROTECT])->policy;
+		spd_in_selector(&burst, alternatives, &errors, &tally);
+		ck_assert_uint_eq(burst.n, policy == protects);
+		burst_free(&burst);
+		alternatives_destroy(alternatives);
+	}
 }
 END_TEST
 
@@ -838,7 +863,7 @@ START_TEST(a_policy_for_part_of_anothers_packets_has_its_own_sa)
 		pkt_of(burst.pkts[i])->sa = &sas[0];
 	}
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &errors, &tally);
 	ck_assert_uint_eq(burst.n, 1);
 	ck_assert_uint_eq(pkt_of(burst.pkts[0])->policy, 1);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 1);
@@ -859,11 +884,11 @@ static struct burst burst_of_both_families(void)
 START_TEST(an_empty_spd_lets_nothing_through)
 {
 	struct burst burst = burst_of_both_families();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 
 	spd_build();
 	entries_find(&burst);
-	spd_out(&burst, &protect, &drops);
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
 	ck_assert_uint_eq(burst.n + protect.n, 0);
 	ck_assert_uint_eq(dropped(DROP_out_no_policy), 2);
 	burst = burst_of_both_families();
@@ -874,22 +899,90 @@ START_TEST(an_empty_spd_lets_nothing_through)
 	burst = burst_of_both_families();
 	pkt_of(burst.pkts[0])->sa = pkt_of(burst.pkts[1])->sa = &sas[0];
 	entries_find(&burst);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &errors, &tally);
 	ck_assert_uint_eq(burst.n, 0);
 	ck_assert_uint_eq(dropped(DROP_in_selector), 2);
+}
+END_TEST
+
+static struct burst burst_of_icmp(uint8_t type, const char *source)
+{
+	struct burst burst = {0};
+
+	burst_add_one(&burst, packet_mbuf(&(struct packet_spec){.source = source,
+				      .protocol = IPPROTO_ICMP,
+				      .source_port = type,
+				      .payload_bytes = 28}));
+	pkt_of(burst.pkts[0])->sa = &sas[0];
+	return burst;
+}
+
+/* ICM-2: errors alone, and only where no policy has said what is to become of them. */
+START_TEST(icmp_errors_without_a_policy_are_set_aside)
+{
+	struct burst protect = {0}, no_sa = {0};
+
+	source_add(rule_add(POLICY_DISCARD, NULL), "10.9.0.0/24");
+	source_add(rule_add(POLICY_PROTECT, &sas[1]), "10.8.0.0/24");
+	spd_build();
+	for (int i = 0; i < 3; i++) {
+		struct burst out = burst_of_icmp(i == 0 ? 8 : 11, i == 1 ? "10.9.0.1" : "10.1.0.1");
+		struct burst in = burst_of_icmp(i == 0 ? 8 : 11, i == 1 ? "10.9.0.1" : "10.8.0.1");
+
+		entries_find(&out);
+		spd_out(&out, &protect, &no_sa, &errors, &drops);
+		ck_assert_uint_eq(errors.n, i == 2);
+		entries_find(&in);
+		spd_in_selector(&in, NULL, &errors, &tally);
+		ck_assert_uint_eq(errors.n, i == 2 ? 2 : 0);
+		ck_assert_uint_eq(out.n + in.n + protect.n, 0);
+	}
+	ck_assert_uint_eq(dropped(DROP_in_selector), 2);
+	ck_assert_uint_eq(dropped(DROP_out_no_policy), 1);
+	ck_assert_uint_eq(dropped(DROP_out_policy_block), 1);
+	burst_free(&errors);
+}
+END_TEST
+
+START_TEST(an_entry_says_whether_it_takes_icmp_errors) // ICM-2
+{
+	rule_add(POLICY_PROTECT, &sas[0]);
+	set.rules[0].icmp_errors = true;
+	rule_add(POLICY_PROTECT, &sas[1]);
+	spd_build();
+	ck_assert(spd_takes_icmp_errors(spd, 0));
+	ck_assert(!spd_takes_icmp_errors(spd, 1));
+}
+END_TEST
+
+/* SPD-10 */
+START_TEST(a_packet_to_protect_without_an_sa_is_parted_from_the_others)
+{
+	struct burst burst = stage_start();
+	struct burst protect = {0}, no_sa = {0};
+	struct rte_mbuf *to_protect = burst.pkts[PACKET_PROTECT];
+
+	entries_find(&burst);
+	pkt_of(to_protect)->policy_sa = NULL;
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
+	ck_assert_uint_eq(protect.n, 0);
+	ck_assert_uint_eq(no_sa.n, 1);
+	ck_assert_ptr_eq(no_sa.pkts[0], to_protect);
+	burst_free(&no_sa);
+	burst_free(&burst);
 }
 END_TEST
 
 START_TEST(an_empty_burst_stays_empty)
 {
 	struct burst burst = stage_start();
-	struct burst protect = {0};
+	struct burst protect = {0}, no_sa = {0};
 
 	burst_free(&burst);
-	spd_out(&burst, &protect, &drops);
+	spd_out(&burst, &protect, &no_sa, &errors, &drops);
 	spd_in_clear(&burst, &drops);
 	spd_in_host(&burst, &drops);
-	spd_in_selector(&burst, &tally);
+	spd_in_selector(&burst, NULL, &errors, &tally);
 	ck_assert_uint_eq(burst.n + protect.n, 0);
 	ck_assert_uint_eq(drops.total, 0);
 }
@@ -922,8 +1015,12 @@ int main(void)
 	tcase_add_test(cases, a_packet_to_the_gateway_is_kept_where_no_policy_matches);
 	tcase_add_test(cases, a_packet_out_of_the_policys_own_sa_is_kept);
 	tcase_add_test(cases, a_packet_out_of_another_sa_is_dropped);
+	tcase_add_test(cases, a_packet_out_of_an_alternative_of_its_policy_is_kept);
 	tcase_add_test(cases, a_policy_for_part_of_anothers_packets_has_its_own_sa);
 	tcase_add_test(cases, an_empty_spd_lets_nothing_through);
+	tcase_add_test(cases, icmp_errors_without_a_policy_are_set_aside);
+	tcase_add_test(cases, an_entry_says_whether_it_takes_icmp_errors);
+	tcase_add_test(cases, a_packet_to_protect_without_an_sa_is_parted_from_the_others);
 	tcase_add_test(cases, an_empty_burst_stays_empty);
 	return eal_run_suite(suite);
 }

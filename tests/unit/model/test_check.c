@@ -317,6 +317,66 @@ START_TEST(a_key_belongs_to_one_sa)
 }
 END_TEST
 
+/* Both SAs of the tunnel go in UDP, and the outbound one follows the other. */
+static void put_in_udp(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct sa_conf *sa = &gateway.sas[i];
+
+		sa->encap = SA_ENCAP_UDP;
+		sa->source_port = i == 0 ? 4500 : 61000;
+		sa->destination_port = i == 0 ? 61000 : 4500;
+		sa->bare_esp = true;
+		sa->replay_window_pkts = SA_REPLAY_WINDOW_DEFAULT;
+	}
+	gateway.sas[0].follows = xstrdup("down");
+}
+
+START_TEST(an_outbound_sa_follows_the_inbound_one_of_its_peer)
+{
+	put_in_udp();
+	ASSERT_NO_FINDING();
+}
+END_TEST
+
+// NAT-6
+START_TEST(an_sa_follows_only_what_can_tell_where_its_peer_is)
+{
+	struct sa_conf *down = &gateway.sas[1];
+
+	put_in_udp();
+	down->replay_window_pkts = 0;
+	ASSERT_FINDINGS(
+		"sas.up.follows: 'down' has no anti-replay (its replay_window is 0), without which no "
+		"packet is the newest");
+	down->replay_window_pkts = SA_REPLAY_WINDOW_DEFAULT;
+	down->source_port = 4500;
+	ASSERT_FINDINGS("sas.up.follows: 'down' is not between the same addresses and ports");
+	down->encap = SA_ENCAP_NONE;
+	ASSERT_FINDINGS("sas.up.follows: 'down' is not in UDP");
+	free(gateway.sas[0].follows);
+	gateway.sas[0].follows = xstrdup("up");
+	ASSERT_FINDINGS("sas.up.follows: 'up' is outbound; the SA to follow is inbound");
+	free(gateway.sas[0].follows);
+	gateway.sas[0].follows = xstrdup("upp");
+	ASSERT_FINDINGS("sas.up.follows: 'upp' is the name of no SA");
+}
+END_TEST
+
+START_TEST(an_inbound_sa_has_nothing_that_only_a_sender_heeds)
+{
+	struct sa_conf *down = &gateway.sas[1];
+
+	put_in_udp();
+	down->keepalive_s = 20;
+	down->udp_checksum = SA_UDP_CHECKSUM_ZERO;
+	down->follows = xstrdup("up");
+	ASSERT_FINDINGS("sas.down.keepalive: the SA is inbound; the outbound one sends keepalives",
+		"sas.down.udp_checksum: the SA is inbound, and takes any checksum",
+		"sas.down.follows: the SA is inbound; an outbound one follows it");
+}
+END_TEST
+
 START_TEST(an_sa_that_was_not_read_is_not_judged)
 {
 	for (int i = 0; i < 2; i++) {
@@ -476,6 +536,31 @@ START_TEST(transport_mode_around_a_tunnel_has_the_tunnels_ends)
 }
 END_TEST
 
+START_TEST(udp_is_outermost)
+{
+	struct sa_conf *sa = step_add("esp", SA_ESP, SA_TUNNEL);
+
+	sa->encap = SA_ENCAP_UDP;
+	sa->bare_esp = true;
+	step_add("ah", SA_AH, SA_TRANSPORT);
+	POLICY_OF_STEPS("b", "esp", "ah");
+	ASSERT_FINDINGS("policies[2].sas[0]: 'esp' goes in UDP, which no other SA can be around");
+}
+END_TEST
+
+/* TUN-10 */
+START_TEST(an_alternative_in_transport_mode_is_for_the_gateways_own_packets)
+{
+	struct sa_conf *sa = step_add("esp", SA_ESP, SA_TRANSPORT);
+
+	*array_append(&sa->for_dscp, &sa->n_for_dscp) = 46;
+	*array_append(&gateway.policies[0].alternatives, &gateway.policies[0].n_alternatives) =
+		xstrdup("esp");
+	ASSERT_FINDINGS("policies[0].alternatives[0]: 'esp' is in transport mode: the policy's source and "
+			"destination must be the SA's, and a gateway tunnels what it forwards");
+}
+END_TEST
+
 /* TUN-10 */
 START_TEST(transport_mode_is_for_the_gateways_own_packets)
 {
@@ -533,6 +618,9 @@ int main(void)
 	tcase_add_test(tcase, an_spi_and_a_destination_are_one_sa);
 	tcase_add_test(tcase, an_spi_may_serve_two_destinations);
 	tcase_add_test(tcase, a_key_belongs_to_one_sa);
+	tcase_add_test(tcase, an_outbound_sa_follows_the_inbound_one_of_its_peer);
+	tcase_add_test(tcase, an_sa_follows_only_what_can_tell_where_its_peer_is);
+	tcase_add_test(tcase, an_inbound_sa_has_nothing_that_only_a_sender_heeds);
 	tcase_add_test(tcase, an_sa_that_was_not_read_is_not_judged);
 	tcase_add_test(tcase, a_policys_sa_exists);
 	tcase_add_test(tcase, an_outbound_policy_has_an_outbound_sa);
@@ -547,6 +635,8 @@ int main(void)
 	tcase_add_test(tcase, an_sa_is_in_a_bundle_once);
 	tcase_add_test(tcase, compression_comes_first_and_not_alone);
 	tcase_add_test(tcase, transport_mode_around_a_tunnel_has_the_tunnels_ends);
+	tcase_add_test(tcase, udp_is_outermost);
+	tcase_add_test(tcase, an_alternative_in_transport_mode_is_for_the_gateways_own_packets);
 	tcase_add_test(tcase, transport_mode_is_for_the_gateways_own_packets);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

@@ -1,0 +1,20 @@
+/*
+ * From the alternatives that policies name to those that the workers read.
+ *
+ * Control thread; a part of apply.c.
+ */
+#ifndef CULVERT_CONTROL_ALTERNATIVES_H
+#define CULVERT_CONTROL_ALTERNATIVES_H
+
+#include "base/err.h"
+#include "control/control.h"
+#include "model/name_index.h"
+
+/*
+ * Set alternatives_out and alternatives_in of the snapshot, which has its routes; it owns them, also after a
+ * failure. `names` finds an SA's place in control->sas. Returns 0, or -ENOMEM with err set.
+ */
+int alternatives_build(const struct control *control, const struct name_index *names,
+	struct snapshot *snapshot, struct err *err);
+
+#endif
