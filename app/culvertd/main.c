@@ -14,6 +14,7 @@
 #include "base/report.h"
 #include "config/load.h"
 #include "control/apply.h"
+#include "control/audit_log.h"
 #include "control/control.h"
 #include "control/cryptodevs.h"
 #include "control/eal.h"
@@ -96,6 +97,7 @@ static const struct part parts[] = {
 	{workers_create, workers_destroy},
 	{apply_create, apply_destroy},
 	{host_if_create, host_if_destroy},
+	{audit_log_create, audit_log_destroy},
 	{telemetry_begin, telemetry_end},
 	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */

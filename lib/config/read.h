@@ -48,7 +48,9 @@ bool read_name_is_valid(const char *name, size_t length_max);
 
 /* The types. What each field is: */
 extern const struct schema_type read_bool;      /* bool */
-extern const struct schema_type read_number;    /* uint16_t or uint32_t, by the row's bytes */
+extern const struct schema_type read_number;    /* uint16_t, uint32_t or uint64_t, by the row's bytes */
+extern const struct schema_type read_duration;  /* uint64_t: seconds */
+extern const struct schema_type read_size;      /* uint64_t: bytes */
 extern const struct schema_type read_name;      /* char * */
 extern const struct schema_type read_path;      /* char * */
 extern const struct schema_type read_device;    /* char * */
@@ -61,6 +63,7 @@ extern const struct schema_type read_range;     /* struct ip_range */
 extern const struct schema_type read_mac;       /* struct mac_addr */
 extern const struct schema_type read_protocol;  /* int */
 extern const struct schema_type read_dscp;      /* int */
+extern const struct schema_type read_tfc;       /* int */
 extern const struct schema_type read_port_range;   /* struct port_range, between the row's min and max */
 extern const struct schema_type read_algorithm;    /* const struct alg * */
 extern const struct schema_type read_ah_algorithm; /* const struct alg *, of ESP without encryption */

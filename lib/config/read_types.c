@@ -77,11 +77,71 @@ static bool number_read(
 	}
 	narrow = (uint16_t)value;
 	wide = (uint32_t)value;
-	memcpy(field, key->bytes == sizeof(narrow) ? (void *)&narrow : (void *)&wide, key->bytes);
+	if (key->bytes == sizeof(value))
+		memcpy(field, &value, sizeof(value));
+	else
+		memcpy(field, key->bytes == sizeof(narrow) ? (void *)&narrow : (void *)&wide, key->bytes);
 	return true;
 }
 
 const struct schema_type read_number = {"a whole number", number_read};
+
+/* What a number may end in, and what that multiplies it by. */
+struct suffix {
+	char letter; /* 0 ends the list */
+	uint64_t factor;
+};
+
+/*
+ * A whole number of at least 1, times the factor of the letter that it may end in; a hexadecimal one has no
+ * letter.
+ */
+static bool scaled_parse(const char *text, const struct suffix *suffixes, uint64_t *value)
+{
+	size_t length = strlen(text);
+	uint64_t factor = 1;
+
+	for (; length > 0 && suffixes->letter; suffixes++) {
+		if (text[length - 1] != suffixes->letter || text[1] == 'x')
+			continue;
+		factor = suffixes->factor;
+		length--;
+		break;
+	}
+	return parse_number(text, length, value) && *value > 0 &&
+	       !__builtin_mul_overflow(*value, factor, value);
+}
+
+static bool duration_read(
+	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)
+{
+	static const struct suffix suffixes[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 24 * 3600}, {0, 0}};
+	uint64_t seconds;
+
+	if (!scaled_parse(node->text, suffixes, &seconds) || seconds > key->max)
+		return expects(reader, node,
+			"a time of at least a second and at most ten years, as 3600, 90m or 8h");
+	memcpy(field, &seconds, sizeof(seconds));
+	return true;
+}
+
+const struct schema_type read_duration = {"seconds, or a number with `s`, `m`, `h` or `d`", duration_read};
+
+static bool size_read(
+	struct reader *reader, const struct schema_key *, const struct yaml_node *node, void *field)
+{
+	static const struct suffix suffixes[] = {{'K', UINT64_C(1) << 10}, {'M', UINT64_C(1) << 20},
+		{'G', UINT64_C(1) << 30}, {'T', UINT64_C(1) << 40}, {0, 0}};
+	uint64_t bytes;
+
+	if (!scaled_parse(node->text, suffixes, &bytes) || bytes > INT64_MAX)
+		return expects(reader, node, "a number of bytes, as 1000000, 512M or 2T");
+	memcpy(field, &bytes, sizeof(bytes));
+	return true;
+}
+
+const struct schema_type read_size = {
+	"bytes, or a number with `K`, `M`, `G` or `T` (times 1024, and so on)", size_read};
 
 static void set_text(void *field, const char *text)
 {
@@ -300,6 +360,14 @@ static bool dscp_read(
 }
 
 const struct schema_type read_dscp = {"a number from 0 to 63, or one of", dscp_read};
+
+static bool tfc_read(
+	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)
+{
+	return choice_or_number_read(reader, key, node, key->max, " or a number from 0 to 9000", field);
+}
+
+const struct schema_type read_tfc = {"a number from 0 to 9000, or", tfc_read};
 
 static bool port_range_read(
 	struct reader *reader, const struct schema_key *key, const struct yaml_node *node, void *field)

@@ -51,6 +51,7 @@ static const struct schema_choice dscp_names[] = {DSCP_NAMES};
 static const struct schema_choice encaps[] = {{"none", SA_ENCAP_NONE}, {"udp", SA_ENCAP_UDP}, {NULL, 0}};
 static const struct schema_choice udp_checksums[] = {
 	{"computed", SA_UDP_CHECKSUM_COMPUTED}, {"zero", SA_UDP_CHECKSUM_ZERO}, {NULL, 0}};
+static const struct schema_choice tfcs[] = {{"mtu", SA_TFC_MTU}, {NULL, 0}};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
@@ -69,6 +70,8 @@ static const struct schema_key control_keys[] = {
 	{"directory", .type = &read_path, FIELD(struct gateway, control_directory),
 		.absent = "chosen by the daemon",
 		.doc = "Where the daemon keeps its lock and its control socket; one daemon holds it."},
+	{"audit", .type = &read_bool, FIELD(struct gateway, audit), .fallback = "true",
+		.doc = "Log what RFC 4301 and RFC 4303 call auditable events: packets of no SA, replays, wrong ICVs, packets that their SA may not carry or that came in clear, SAs that have ended. A flood is told of by a few lines and a count."},
 };
 
 static const struct schema_key memory_keys[] = {
@@ -156,6 +159,27 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
 	{"mss_clamp", .type = &read_bool, FIELD(struct sa_conf, mss_clamp), .fallback = "true",
 		.doc = "Lower the MSS of TCP connections through an outbound SA, in the SYN of either end, to what its tunnel carries. It is of the SA, since tunnels differ in what they carry, and in whether their ends learn it by themselves."},
+	{"rekey_time", .type = &read_duration, FIELD(struct sa_conf, limits[SA_LIMIT_TIME].soft), .max = SA_TIME_MAX_S,
+		.absent = "none", .doc = "How long after it was made an SA is to be replaced, which the log then says."},
+	{"life_time", .type = &read_duration, FIELD(struct sa_conf, limits[SA_LIMIT_TIME].hard), .max = SA_TIME_MAX_S,
+		.absent = "none", .doc = "How long after it was made an SA ends: its packets are dropped."},
+	{"rekey_bytes", .type = &read_size, FIELD(struct sa_conf, limits[SA_LIMIT_BYTES].soft),
+		.absent = "none", .doc = "After so many bytes that its cipher worked on (padding too) an SA is to be replaced."},
+	{"life_bytes", .type = &read_size, FIELD(struct sa_conf, limits[SA_LIMIT_BYTES].hard),
+		.absent = "none; an outbound SA with 3DES: 8M",
+		.doc = "After so many such bytes an SA ends. It may end a little sooner, and never later."},
+	{"rekey_packets", .type = &read_number, FIELD(struct sa_conf, limits[SA_LIMIT_PACKETS].soft), .min = 1,
+		.max = INT64_MAX, .unit = "packets", .absent = "none",
+		.doc = "After so many packets an SA is to be replaced."},
+	{"life_packets", .type = &read_number, FIELD(struct sa_conf, limits[SA_LIMIT_PACKETS].hard), .min = 1,
+		.max = INT64_MAX, .unit = "packets", .absent = "none; an outbound SA with AES and ESN: 2^38",
+		.doc = "After so many packets an SA ends."},
+	{"tfc_padding", .type = &read_tfc, FIELD(struct sa_conf, tfc_bytes), .choices = tfcs, .max = PORT_MTU_MAX,
+		.fallback = "0",
+		.doc = "Outbound: make inner packets that are shorter so many bytes long (RFC 4303 section 2.7), `mtu` as long as the tunnel carries; 0 leaves them."},
+	{"dummy_rate", .type = &read_number, FIELD(struct sa_conf, dummy_rate_pps), .max = SA_DUMMY_RATE_MAX,
+		.unit = "packets a second", .fallback = "0",
+		.doc = "Outbound: dummy packets of random lengths to send beside the traffic (RFC 4303 section 2.6)."},
 	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
 		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
 	{"for_dscp", .type = &read_dscp, .shape = SHAPE_ONE_OR_LIST, ITEMS(struct sa_conf, for_dscp, n_for_dscp),
@@ -360,26 +384,37 @@ static void check_cpi(struct reader *reader, const struct schema_result *result,
 			"expects the CPI of IPComp, a whole number from %d to %d", SA_SPI_MIN, SA_CPI_MAX);
 }
 
+#define OF_IPCOMP    "IPComp has no sequence numbers and no key"
+#define OF_TRANSPORT "transport mode keeps the packet's own IP header"
+#define OF_ESP       "only ESP in tunnel mode hides lengths and traffic"
+
 /* Keys that mean nothing to the SA's protocol or mode. */
 static void check_meaning(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
 {
+	enum { TUNNEL = 1, NO_IPCOMP = 2, ESP = 4 };
 	static const struct {
 		const char *key;
-		bool of_tunnel, of_ipcomp;
+		unsigned needs;
 		const char *why;
 	} keys[] = {
-		{"df", true, true, "transport mode keeps the packet's own IP header"},
-		{"dscp", true, true, "transport mode keeps the packet's own IP header"},
-		{"replay_window", false, false, "IPComp has no sequence numbers"},
-		{"esn", false, false, "IPComp has no sequence numbers"},
+		{"df", TUNNEL, OF_TRANSPORT},
+		{"dscp", TUNNEL, OF_TRANSPORT},
+		{"replay_window", NO_IPCOMP, OF_IPCOMP},
+		{"esn", NO_IPCOMP, OF_IPCOMP},
+		{"rekey_bytes", NO_IPCOMP, OF_IPCOMP},
+		{"life_bytes", NO_IPCOMP, OF_IPCOMP},
+		{"rekey_packets", NO_IPCOMP, OF_IPCOMP},
+		{"life_packets", NO_IPCOMP, OF_IPCOMP},
+		{"tfc_padding", TUNNEL | ESP, OF_ESP},
+		{"dummy_rate", TUNNEL | ESP, OF_ESP},
 	};
+	unsigned has = (sa->mode == SA_TUNNEL ? TUNNEL : 0) | (sa->protocol != SA_IPCOMP ? NO_IPCOMP : 0) |
+		       (sa->protocol == SA_ESP ? ESP : 0);
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const struct yaml_node *node = yaml_node_find(result->node, keys[i].key);
-		bool is_void = (keys[i].of_tunnel && sa->mode == SA_TRANSPORT) ||
-			       (!keys[i].of_ipcomp && sa->protocol == SA_IPCOMP);
 
-		if (node && is_void)
+		if (node && (keys[i].needs & ~has))
 			read_fault(reader, node, keys[i].key, "%s", keys[i].why);
 	}
 }
@@ -418,6 +453,27 @@ static void check_encap(struct reader *reader, const struct schema_result *resul
 			"a tunnel over IPv6; over IPv4 it is always zero (RFC 3948 section 2.1)");
 }
 
+/* A soft limit past the hard one would never be reached. */
+static void check_limits(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	static const struct {
+		const char *soft;
+		const char *hard;
+	} keys[] = {
+		[SA_LIMIT_TIME] = {"rekey_time", "life_time"},
+		[SA_LIMIT_BYTES] = {"rekey_bytes", "life_bytes"},
+		[SA_LIMIT_PACKETS] = {"rekey_packets", "life_packets"},
+	};
+
+	for (size_t kind = 0; kind < SA_LIMIT_COUNT; kind++) {
+		const struct sa_limit *limit = &sa->limits[kind];
+
+		if (limit->hard > 0 && limit->soft > limit->hard)
+			read_fault(reader, yaml_node_find(result->node, keys[kind].soft), keys[kind].soft,
+				"is more than '%s'", keys[kind].hard);
+	}
+}
+
 static void sa_finish(struct reader *reader, const struct schema_result *result, void *object)
 {
 	struct sa_conf *sa = object;
@@ -430,6 +486,7 @@ static void sa_finish(struct reader *reader, const struct schema_result *result,
 	check_key(reader, result, sa);
 	check_insecure(reader, result, sa);
 	check_encap(reader, result, sa);
+	check_limits(reader, result, sa);
 	if (result_is_good(result, "source") && result_is_good(result, "destination") &&
 		sa->source.family != sa->destination.family)
 		read_fault(reader, yaml_node_find(result->node, "destination"), "destination",

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCHEMA_KEYS_MAX 32
+#define SCHEMA_KEYS_MAX 48
 
 struct reader;
 struct schema_key;

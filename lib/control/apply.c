@@ -293,6 +293,18 @@ static int port_build(
 			       LOCAL_ADDRS_MAX);
 }
 
+/* The SAs that send dummies. */
+static int dummies_build(const struct control *control, struct dummy_list *list, struct err *err)
+{
+	list->sas = rte_zmalloc("dummies", (control->n_sas + 1) * sizeof(*list->sas), 0);
+	if (!list->sas)
+		return err_set(err, ENOMEM, "no memory for the list of SAs with dummies");
+	for (size_t i = 0; i < control->n_sas; i++)
+		if (control->sas[i]->dummy.interval_tsc > 0)
+			list->sas[list->n++] = control->sas[i];
+	return 0;
+}
+
 /* Each outbound SA's MTU comes from the link to its peer. */
 static void path_mtus_set(const struct control *control, const struct snapshot *snapshot)
 {
@@ -332,6 +344,8 @@ static int snapshot_build(const struct control *control, struct snapshot *snapsh
 		ret = spds_build(control, snapshot, err);
 	if (ret == 0)
 		ret = acquires_build(gateway, snapshot, err);
+	if (ret == 0)
+		ret = dummies_build(control, &snapshot->dummies, err);
 	natt_ports_build(gateway, &snapshot->natt_ports);
 	return ret;
 }

@@ -8,6 +8,7 @@
 #define CULVERT_CONTROL_CONTROL_H
 
 #include "base/err.h"
+#include "control/audit_log.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
 #include "datapath/stats.h"
@@ -37,6 +38,7 @@ struct control {
 	/* control/host_if.c: the control thread's side of ARP and neighbour discovery. */
 	struct neigh_proto *neigh_proto;
 	struct control_counters counters;
+	struct audit_log audit_log; /* control/audit_log.c */
 	/* control/apply.c */
 	struct sa **sas; /* in the order of the configuration */
 	size_t n_sas;

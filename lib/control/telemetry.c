@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_telemetry.h>
 
+#include "base/clock.h"
 #include "base/counter.h"
+#include "control/lifetime.h"
 
 /*
  * A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63
@@ -129,13 +132,6 @@ static int answer_sas(const struct control *control, const char *argument, struc
 	return 0;
 }
 
-static const char *protocol_name(const struct sa *sa)
-{
-	if (sa->protocol == SA_ESP)
-		return "esp";
-	return sa->protocol == SA_AH ? "ah" : "ipcomp";
-}
-
 static const char *algorithm_name(const struct sa *sa)
 {
 	if (sa->protocol == SA_IPCOMP)
@@ -150,6 +146,29 @@ static void answer_path(const struct sa *sa, struct rte_tel_data *data)
 	rte_tel_data_add_dict_u64(
 		data, "inner_mtu", atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed));
 	rte_tel_data_add_dict_u64(data, "icmp_errors", counter_read(&sa->path.icmp_errors));
+}
+
+/* What was used of each limit, as `seconds_used` with `seconds_soft` and `seconds_hard`. */
+static void answer_life(const struct sa *sa, struct rte_tel_data *data)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	rte_tel_data_add_dict_u64(data, "ended", atomic_load(&sa->life->ended_by) != LIFE_GOES_ON);
+	for (enum sa_limit_kind kind = 0; kind < SA_LIMIT_COUNT; kind++) {
+		const struct sa_limit *limit = &sa->life->limits[kind];
+		char name[32];
+
+		if (limit->soft == 0 && limit->hard == 0)
+			continue;
+		snprintf(name, sizeof(name), "%s_used", lifetime_unit(kind));
+		rte_tel_data_add_dict_u64(data, name, sa_life_used(sa, kind, now_ns));
+		snprintf(name, sizeof(name), "%s_soft", lifetime_unit(kind));
+		if (limit->soft > 0)
+			rte_tel_data_add_dict_u64(data, name, limit->soft);
+		snprintf(name, sizeof(name), "%s_hard", lifetime_unit(kind));
+		if (limit->hard > 0)
+			rte_tel_data_add_dict_u64(data, name, limit->hard);
+	}
 }
 
 static int answer_sa(const struct control *control, const char *argument, struct rte_tel_data *data)
@@ -167,7 +186,7 @@ static int answer_sa(const struct control *control, const char *argument, struct
 	rte_tel_data_start_dict(data);
 	rte_tel_data_add_dict_string(data, "direction", sa->inbound ? "in" : "out");
 	rte_tel_data_add_dict_string(data, "mode", sa_is_transport(sa) ? "transport" : "tunnel");
-	rte_tel_data_add_dict_string(data, protocol_name(sa), algorithm_name(sa));
+	rte_tel_data_add_dict_string(data, sa_protocol_name(sa->protocol), algorithm_name(sa));
 	rte_tel_data_add_dict_string(data, "source", ip_addr_format(&sa->source, text));
 	rte_tel_data_add_dict_string(data, "destination", ip_addr_format(&sa->destination, text));
 	rte_tel_data_add_dict_u64(data, "spi", rte_be_to_cpu_32(sa->spi));
@@ -179,6 +198,12 @@ static int answer_sa(const struct control *control, const char *argument, struct
 		rte_tel_data_add_dict_u64(data, "uncompressed", sum.uncompressed);
 	if (!sa->inbound)
 		answer_path(sa, data);
+	rte_tel_data_add_dict_u64(data, "dummies", sum.dummies);
+	if (sum.last_tsc > 0)
+		rte_tel_data_add_dict_u64(
+			data, "idle_seconds", (rte_rdtsc() - sum.last_tsc) / rte_get_tsc_hz());
+	if (sa->life)
+		answer_life(sa, data);
 	for (unsigned i = 0; i < SA_DROP_COUNT; i++)
 		if (sum.drops[i] > 0)
 			rte_tel_data_add_dict_u64(data, drop_name(sa_drop_reason(i)), sum.drops[i]);

@@ -37,6 +37,7 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 		return err_set(err, ENOMEM, "no memory for worker %u", index);
 	control->workers[control->n_workers++] = w;
 	w->index = index;
+	w->n_workers = (unsigned)control->gateway->workers.n_lcores;
 	w->lcore = lcore;
 	w->idle_sleep_us = control->gateway->workers.idle_sleep_us;
 	w->qsbr = control->qsbr;
@@ -53,6 +54,7 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 		.next_id = (uint32_t)rte_rand(),
 		.generated = &w->counters.generated,
 	};
+	w->dummies.packets = control->ports.packets;
 	struct reass_conf reass = {
 		.pkts_max = reass_packets(control),
 		.large = control->ports.large,

@@ -30,6 +30,7 @@
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "ipsec/bundle.h"
+#include "ipsec/dummy.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
 #include "ipsec/ipcomp.h"
@@ -468,4 +469,21 @@ void pipeline_from_control(struct worker *w, struct burst *b)
 	tx_burst(&w->tx, &frames, &w->drops);
 	transmit(w, b);
 	answer_unforwardable(w);
+}
+
+void pipeline_dummies(struct worker *w)
+{
+	BURST(b);
+
+	if (w->snapshot->dummies.n == 0)
+		return;
+	dummy_make(&w->dummies, &w->snapshot->dummies, w->index, w->n_workers, w->now_tsc, &b);
+	if (b.n == 0)
+		return;
+	w->counters.generated += b.n;
+	esp_out_prepare(&b, &w->tally);
+	dummy_mark(&b);
+	route_lookup(&b, w->snapshot->routes, &w->drops);
+	crypto_run(w->crypto, &b, &w->tally);
+	encrypted(w, &b);
 }

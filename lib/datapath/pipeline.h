@@ -17,4 +17,7 @@ void pipeline_crypto_done(struct worker *worker, struct burst *burst);
 /* Packets and frames from the control thread. */
 void pipeline_from_control(struct worker *worker, struct burst *burst);
 
+/* Dummy packets that are due. */
+void pipeline_dummies(struct worker *worker);
+
 #endif

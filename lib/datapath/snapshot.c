@@ -12,5 +12,6 @@ void snapshot_destroy(struct snapshot *snapshot)
 	alternatives_destroy(snapshot->alternatives_in);
 	acquire_table_destroy(snapshot->acquires);
 	route_table_destroy(snapshot->routes);
+	rte_free(snapshot->dummies.sas);
 	rte_free(snapshot);
 }

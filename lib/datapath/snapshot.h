@@ -13,6 +13,7 @@
 #include "fwd/local.h"
 #include "fwd/neigh.h"
 #include "fwd/route.h"
+#include "ipsec/dummy.h"
 #include "ipsec/natt.h"
 #include "ipsec/spd.h"
 #include "net/parse.h"
@@ -37,7 +38,8 @@ struct snapshot {
 	struct alternatives *alternatives_out; /* of the policies; NULL where none has any */
 	struct alternatives *alternatives_in;
 	struct route_table *routes;
-	struct acquire_table *acquires;   /* NULL if every policy that protects has its SA */
+	struct acquire_table *acquires; /* NULL if every policy that protects has its SA */
+	struct dummy_list dummies;
 	struct local_addrs local;         /* all own addresses */
 	struct local_addrs local_outside; /* those of unprotected ports */
 	struct natt_ports natt_ports;     /* UDP ports where ESP arrives */

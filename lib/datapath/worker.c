@@ -74,12 +74,20 @@ static uint16_t poll_control(struct worker *w)
 	return taken;
 }
 
+void worker_tick(struct worker *w)
+{
+	w->now_tsc = rte_rdtsc();
+	w->tally.now_tsc = w->now_tsc;
+	if (w->audit)
+		audit_refill(w->audit, w->now_tsc);
+}
+
 /* One round over everything that can bring a packet; how many came. */
 static uint32_t poll_all(struct worker *w)
 {
 	uint32_t packets = 0;
 
-	w->now_tsc = rte_rdtsc();
+	worker_tick(w);
 	/* A burst comes in, up to two come back, so that queues to crypto don't grow with the number of
 	 * ports. */
 	for (uint16_t i = 0; i < w->n_rx; i++) {
@@ -87,6 +95,7 @@ static uint32_t poll_all(struct worker *w)
 		packets += poll_crypto(w);
 	}
 	packets += poll_control(w);
+	pipeline_dummies(w);
 	reass_expire(w->reass, w->now_tsc, &w->drops);
 	tx_flush(&w->tx, &w->drops);
 	return packets;

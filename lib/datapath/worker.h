@@ -7,6 +7,7 @@
 #ifndef CULVERT_DATAPATH_WORKER_H
 #define CULVERT_DATAPATH_WORKER_H
 
+#include "datapath/audit.h"
 #include "datapath/flows.h"
 #include "datapath/host.h"
 #include "datapath/snapshot.h"
@@ -51,7 +52,8 @@ struct worker_counters {
 struct worker {
 	/* control: wo, before the thread starts; worker: ro */
 	unsigned index;
-	unsigned lcore; /* EAL's */
+	unsigned n_workers; /* of the gateway */
+	unsigned lcore;     /* EAL's */
 	uint16_t n_rx;
 	struct worker_rx rx[WORKER_RX_QUEUES_MAX];
 	uint32_t idle_sleep_us;
@@ -60,10 +62,12 @@ struct worker {
 	const struct sad *sad_out; /* outbound SAs, for ICMP errors about what they sent */
 	const struct neigh_table *neighbours;
 	struct crypto_worker *crypto;
-	struct flows *flows;   /* worker: rw */
-	struct reass *reass;   /* worker: rw */
-	struct frag frag;      /* worker: rw */
-	struct ipcomp *ipcomp; /* worker: rw */
+	struct flows *flows;        /* worker: rw */
+	struct reass *reass;        /* worker: rw */
+	struct audit *audit;        /* NULL: off */
+	struct frag frag;           /* worker: rw */
+	struct dummy_maker dummies; /* worker: rw */
+	struct ipcomp *ipcomp;      /* worker: rw */
 	struct host_queue host;
 	/* control: wo, worker: ro, at any time */
 	_Atomic(const struct snapshot *) published;
@@ -89,6 +93,9 @@ struct worker {
  */
 int worker_begin(struct worker *worker);
 void worker_end(struct worker *worker);
+
+/* A loop begins: what takes the time in it takes this one. Called by worker_run, and by such tests. */
+void worker_tick(struct worker *worker);
 
 /*
  * The thread's function: poll until `stop`, then drain. Returns 0, or a negative errno when it can't begin.

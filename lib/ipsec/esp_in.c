@@ -1,6 +1,7 @@
 #include "ipsec/esp_in.h"
 
 #include <netinet/in.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -38,6 +39,9 @@ static inline struct verdict locate_one(struct rte_mbuf *m)
 	const struct sa *sa = p->sa;
 	int payload_bytes = payload_bytes_one(p);
 	const struct rte_esp_hdr *esp;
+
+	if (unlikely(atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_ENDED))
+		return DROP(in_expired);
 
 	/* The least payload is padding and trailer alone, one unit long; a unit is a power of two. */
 	if (payload_bytes < sa->align_bytes || (payload_bytes & (sa->align_bytes - 1)) != 0)
@@ -164,6 +168,15 @@ static void keep_authentic(struct burst *burst, const struct sa_tally *tally)
 	burst->n = kept;
 }
 
+/* An authentic packet with a new number: it counts against the SA's limits, whatever is in it. */
+static inline struct verdict accepted_one(
+	struct rte_mbuf *m, struct sa *sa, bool is_metered, const struct sa_tally *tally)
+{
+	if (unlikely(is_metered) && !sa_pay_one(sa, tally, (uint32_t)payload_bytes_one(pkt_of(m))))
+		return DROP(in_expired);
+	return decapsulate_one(m);
+}
+
 /* n authentic packets of one SA: take their numbers, and leave the inner packets. Returns how many are kept,
  * and adds their flags to *seen.
  */
@@ -175,6 +188,8 @@ static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf *
 	uint64_t seqs[BURST_MAX];
 	uint64_t bytes = 0;
 	uint16_t n_kept = 0;
+	bool is_metered = atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_METERED;
+	bool is_alive = false;
 
 	for (uint16_t i = 0; i < n; i++)
 		seqs[i] = pkt_of(pkts[i])->seq;
@@ -184,8 +199,10 @@ static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf *
 	for (uint16_t i = 0; i < n; i++) {
 		struct verdict verdict = verdict_of(accepted[i]);
 
-		if (is_kept_one(verdict))
-			verdict = decapsulate_one(pkts[i]);
+		if (is_kept_one(verdict)) {
+			is_alive = true;
+			verdict = accepted_one(pkts[i], sa, is_metered, tally);
+		}
 		if (is_kept_one(verdict)) {
 			bytes += pkt_of(pkts[i])->ip_len;
 			*seen |= pkt_of(pkts[i])->flags;
@@ -194,6 +211,8 @@ static uint16_t finish_run(struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf *
 	}
 	sa->counters[tally->worker].packets += n_kept;
 	sa->counters[tally->worker].bytes += bytes;
+	if (is_alive)
+		sa->counters[tally->worker].last_tsc = tally->now_tsc;
 	return n_kept;
 }
 

@@ -26,20 +26,22 @@ static const uint8_t padding[PADDING_BYTES] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 /* Lengths of one encapsulation. */
 struct shape {
 	uint16_t front; /* tunnel header, ESP header and IV */
+	uint16_t tfc;   /* zeros behind the inner packet, RFC 4303 section 2.7 */
 	uint16_t pad;
-	uint16_t back; /* padding, trailer and ICV */
+	uint16_t back; /* all padding, trailer and ICV */
 };
 
-static inline struct shape shape_one(const struct sa *sa, const struct pkt *p)
+static inline struct shape shape_one(const struct sa *sa, const struct pkt *p, uint16_t tfc)
 {
 	/* In transport mode the IP header stays in front. */
-	uint16_t inner_bytes = p->ip_len - (sa_is_transport(sa) ? p->l4 : 0);
+	uint16_t inner_bytes = p->ip_len + tfc - (sa_is_transport(sa) ? p->l4 : 0);
 	uint16_t pad = (uint16_t)(-(inner_bytes + ESP_TRAILER_BYTES)) & (sa->align_bytes - 1);
 
 	return (struct shape){
 		.front = sa->outer_bytes + ESP_HEADER_BYTES + sa->iv_bytes,
+		.tfc = tfc,
 		.pad = pad,
-		.back = pad + ESP_TRAILER_BYTES + sa->icv_bytes,
+		.back = tfc + pad + ESP_TRAILER_BYTES + sa->icv_bytes,
 	};
 }
 
@@ -48,6 +50,22 @@ static inline struct shape shape_one(const struct sa *sa, const struct pkt *p)
 static bool is_least_ipv6_one(struct rte_mbuf *m)
 {
 	return pkt_of(m)->family == IP_V6 && !is_oversize_one(m, IPV6_MTU_MIN);
+}
+
+/* Make the inner packet as long as its SA wants it; never longer than the tunnel or the buffer carries. */
+static struct shape shape_padded_one(struct rte_mbuf *m, const struct sa *sa)
+{
+	uint16_t inner_bytes = pkt_of(m)->ip_len;
+	uint16_t inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
+	int room = rte_pktmbuf_tailroom(m) - PADDING_BYTES - ESP_TRAILER_BYTES - sa->icv_bytes;
+	int tfc = RTE_MIN(RTE_MIN(sa->tfc_bytes, inner_mtu) - inner_bytes, room);
+	struct shape shape;
+
+	if (tfc <= 0)
+		return shape_one(sa, pkt_of(m), 0);
+	shape = shape_one(sa, pkt_of(m), (uint16_t)tfc);
+	memset(rte_pktmbuf_mtod_offset(m, void *, inner_bytes), 0, shape.tfc);
+	return shape;
 }
 
 /* What is not to be kept as it is. */
@@ -146,7 +164,8 @@ static inline void tunnel_one(struct rte_mbuf *m, const struct sa *sa, struct sh
 	uint8_t *inner = rte_pktmbuf_mtod(m, uint8_t *);
 
 	outer_write_one(inner - shape.front, sa, m, shape.front + p->ip_len + shape.back, seq);
-	trailer_write_one(inner + p->ip_len, shape.pad, p->family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6);
+	trailer_write_one(
+		inner + p->ip_len + shape.tfc, shape.pad, p->family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6);
 	pkt_describe_outer_one(p, sa, shape, seq);
 	m->data_off -= shape.front;
 	m->data_len = p->ip_len;
@@ -180,28 +199,61 @@ static inline void encapsulate_one(struct rte_mbuf *m, const struct sa *sa, stru
 	iv_write_one((uint8_t *)(esp + 1), sa, seq);
 }
 
+/* Bytes that the cipher works on (RFC 4301 section 4.4.2.1). */
+static inline uint32_t payload_bytes_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape)
+{
+	return (uint32_t)pkt_of(m)->ip_len + shape.back - sa->icv_bytes;
+}
+
+/* The SA gives no numbers any more: those of the protocol are used up, or those that it may use. */
+static void drop_unnumbered(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
+{
+	const struct sa *sa = n > 0 ? pkt_of(pkts[0])->sa : NULL;
+
+	for (uint16_t i = 0; i < n; i++) {
+		if (sa->seq.last == seq_last(sa->esn))
+			sa_drop_one(tally, pkts[i], out_seq_overflow);
+		else
+			sa_drop_one(tally, pkts[i], out_expired);
+	}
+}
+
+static uint16_t drop_expired(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
+{
+	for (uint16_t i = 0; i < n; i++)
+		sa_drop_one(tally, pkts[i], out_expired);
+	return 0;
+}
+
 /* n packets of one SA; returns how many were encapsulated, and drops the others. */
 static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
 {
 	struct sa *sa = pkt_of(pkts[0])->sa;
+	uint8_t special = atomic_load_explicit(&sa->special, memory_order_relaxed);
 	uint64_t first = 0;
-	uint32_t reserved = seq_reserve(&sa->seq, n, &first);
+	uint32_t reserved;
 	uint16_t kept = 0;
 
+	if (unlikely(special & SA_ENDED))
+		return drop_expired(pkts, n, tally);
+	reserved = seq_reserve(&sa->seq, n, &first);
 	rte_prefetch0(&sa->counters[tally->worker]);
 	for (uint16_t i = 0; i < reserved; i++) {
 		struct rte_mbuf *m = pkts[i];
-		struct shape shape = shape_one(sa, pkt_of(m));
+		struct shape shape =
+			unlikely(special & SA_TFC) ? shape_padded_one(m, sa) : shape_one(sa, pkt_of(m), 0);
 
-		if (has_room_one(m, sa, shape)) {
+		if (!has_room_one(m, sa, shape)) {
+			sa_drop_one(tally, m, out_buf);
+		} else if (unlikely(special & SA_METERED) &&
+			   !sa_pay_one(sa, tally, payload_bytes_one(m, sa, shape))) {
+			sa_drop_one(tally, m, out_expired);
+		} else {
 			encapsulate_one(m, sa, shape, first + i);
 			pkts[kept++] = m;
-		} else {
-			sa_drop_one(tally, m, out_buf);
 		}
 	}
-	for (uint16_t i = (uint16_t)reserved; i < n; i++)
-		sa_drop_one(tally, pkts[i], out_seq_overflow);
+	drop_unnumbered(&pkts[reserved], (uint16_t)(n - reserved), tally);
 	return kept;
 }
 
@@ -227,8 +279,24 @@ void esp_out_prepare(struct burst *burst, const struct sa_tally *tally)
 /* n packets of one SA were sent; their numbers are written once. */
 static inline void sent_count(struct sa *sa, uint64_t packets, uint64_t bytes, const struct sa_tally *tally)
 {
-	sa->counters[tally->worker].packets += packets;
-	sa->counters[tally->worker].bytes += bytes;
+	struct sa_counters *counters = &sa->counters[tally->worker];
+
+	counters->packets += packets;
+	counters->bytes += bytes;
+	if (packets > 0)
+		counters->last_tsc = tally->now_tsc;
+}
+
+/* A packet that is not as most: false if it was dropped. */
+static bool finish_unusual_one(struct rte_mbuf *m, const struct sa_tally *tally)
+{
+	if (pkt_of(m)->flags & (PKT_CRYPTO_FAILED | PKT_ICV_BAD)) {
+		sa_drop_one(tally, m, crypto_failed);
+		return false;
+	}
+	pkt_of(m)->sa->counters[tally->worker].dummies++;
+	pkt_of(m)->sa->counters[tally->worker].last_tsc = tally->now_tsc;
+	return true;
 }
 
 void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
@@ -243,8 +311,9 @@ void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
 		const struct pkt *p = pkt_of(m);
 
 		seen |= p->flags;
-		if (p->flags & (PKT_CRYPTO_FAILED | PKT_ICV_BAD)) {
-			sa_drop_one(tally, m, crypto_failed);
+		if (unlikely(p->flags & (PKT_CRYPTO_FAILED | PKT_ICV_BAD | PKT_DUMMY))) {
+			if (finish_unusual_one(m, tally))
+				burst->pkts[kept++] = m;
 			continue;
 		}
 		if (p->sa != sa) {

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_ip.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
 #include <rte_udp.h>
 
+#include "base/clock.h"
 #include "base/counter.h"
 #include "ipsec/natt.h"
 #include "ipsec/path_mtu.h"
@@ -79,6 +81,16 @@ static void outer_rules_init(struct sa *sa, const struct sa_conf *conf)
 	sa->label_seed = (uint32_t)rte_rand();
 }
 
+/* What hides an outbound SA's traffic: padding and dummies. */
+static void hiding_init(struct sa *sa, const struct sa_conf *conf)
+{
+	if (conf->tfc_bytes != SA_TFC_NONE)
+		atomic_fetch_or(&sa->special, SA_TFC);
+	sa->tfc_bytes = (uint16_t)conf->tfc_bytes;
+	if (conf->dummy_rate_pps > 0)
+		sa->dummy.interval_tsc = rte_get_tsc_hz() / conf->dummy_rate_pps;
+}
+
 /* IPComp has none. */
 static void sa_alg_init(struct sa *sa, const struct sa_conf *conf)
 {
@@ -117,6 +129,30 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	outer_header_init(sa, conf->mode);
 	outer_rules_init(sa, conf);
 	path_mtu_set_link(sa, LINK_MTU_USUAL);
+	if (!sa->inbound)
+		hiding_init(sa, conf);
+}
+
+/* The account of an SA that has limits. */
+static int life_begin(struct sa *sa, const struct sa_params *params, struct err *err)
+{
+	struct sa_limit limits[SA_LIMIT_COUNT];
+	bool is_limited = false;
+	int ret;
+
+	life_limits(params->conf, params->inbound, limits);
+	for (unsigned kind = 0; kind < SA_LIMIT_COUNT; kind++)
+		is_limited |= limits[kind].soft > 0 || limits[kind].hard > 0;
+	if (!is_limited)
+		return 0;
+	ret = life_create(limits, params->n_workers, params->socket, &sa->life, err);
+	if (ret != 0)
+		return ret;
+	if (life_is_metered(sa->life, sa->inbound))
+		atomic_fetch_or(&sa->special, SA_METERED);
+	if (!sa->inbound)
+		sa->seq.last = life_seq_last(sa->life, sa->seq.last);
+	return 0;
 }
 
 /* The parts that have memory of their own. Those that were made are sa_destroy's, also on failure. */
@@ -139,6 +175,9 @@ static int sa_parts_create(
 		sa->natt = natt_create(conf, sa->inbound, params->socket);
 	if (!sa->counters || (sa->inbound && !sa->replay) || (sa->in_udp && !sa->natt))
 		return err_set(err, ENOMEM, "no memory");
+	int ret = life_begin(sa, params, err);
+	if (ret != 0)
+		return ret;
 	return conf->alg ? crypto_session_create(crypto, &session, &sa->session, err) : 0;
 }
 
@@ -167,6 +206,7 @@ void sa_destroy(struct sa *sa)
 		crypto_session_destroy(&sa->session);
 	replay_destroy(sa->replay);
 	natt_destroy(sa->natt);
+	life_destroy(sa->life);
 	rte_free(sa->counters);
 	/* The salt and the mask of IVs are part of the key. */
 	explicit_bzero(sa, sizeof(*sa));
@@ -182,9 +222,54 @@ void sa_counters_sum(const struct sa *sa, struct sa_counters *sum)
 		sum->packets += counter_read(&counters->packets);
 		sum->bytes += counter_read(&counters->bytes);
 		sum->uncompressed += counter_read(&counters->uncompressed);
+		sum->dummies += counter_read(&counters->dummies);
+		sum->last_tsc = RTE_MAX(sum->last_tsc, counter_read(&counters->last_tsc));
 		for (unsigned slot = 0; slot < SA_DROP_COUNT; slot++)
 			sum->drops[slot] += counter_read(&counters->drops[slot]);
 	}
+}
+
+void sa_end(struct sa *sa, enum sa_limit_kind by)
+{
+	int goes_on = LIFE_GOES_ON;
+
+	atomic_compare_exchange_strong(&sa->life->ended_by, &goes_on, by);
+	atomic_fetch_or(&sa->special, SA_ENDED);
+}
+
+/* What workers have taken, less what they still have: in this order, so that it is never too much. */
+static uint64_t account_used(const struct sa *sa, const struct life_account *account, size_t purse_offset)
+{
+	uint64_t used = atomic_load(&account->taken);
+
+	for (unsigned worker = 0; worker < sa->n_workers; worker++) {
+		const void *purse = (const char *)&sa->counters[worker].purse + purse_offset;
+
+		used -= RTE_MIN(used, counter_read(purse));
+	}
+	return used;
+}
+
+uint64_t sa_life_used(const struct sa *sa, enum sa_limit_kind kind, uint64_t now_ns)
+{
+	switch (kind) {
+	case SA_LIMIT_TIME:
+		return (now_ns - sa->life->made_ns) / CLOCK_NS_PER_S;
+	case SA_LIMIT_BYTES:
+		return account_used(sa, &sa->life->bytes, offsetof(struct life_purse, bytes));
+	default:
+		/* Numbers that were asked for past the last one were not given. */
+		return sa->inbound
+			       ? account_used(sa, &sa->life->packets, offsetof(struct life_purse, packets))
+			       : RTE_MIN(atomic_load(&sa->seq.next) - 1, sa->seq.last);
+	}
+}
+
+const char *sa_protocol_name(uint8_t protocol)
+{
+	if (protocol == SA_ESP)
+		return "esp";
+	return protocol == SA_AH ? "ah" : "ipcomp";
 }
 
 enum drop_reason sa_drop_reason(enum sa_drop slot)

@@ -12,6 +12,7 @@
 #include "base/addr.h"
 #include "base/err.h"
 #include "ipsec/crypto.h"
+#include "ipsec/life.h"
 #include "ipsec/replay.h"
 #include "ipsec/seq.h"
 #include "model/sa_conf.h"
@@ -42,7 +43,7 @@ struct natt;
 #define SA_DROP_REASONS(X) \
 	X(in_hdr) X(in_endpoint) X(in_encap) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
 	X(in_ecn) X(in_bundle) X(in_nesting) X(in_ipcomp) X(in_buf) \
-	X(in_selector) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
+	X(in_selector) X(in_expired) X(out_expired) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
 
 enum sa_drop {
@@ -54,8 +55,11 @@ enum sa_drop {
 
 /* One worker's counters of one SA. The worker alone writes them; any thread may read. */
 struct sa_counters {
-	uint64_t packets; /* encapsulated, or decapsulated and accepted */
-	uint64_t bytes;   /* of the inner IP packets */
+	uint64_t packets;        /* encapsulated, or decapsulated and accepted */
+	uint64_t bytes;          /* of the inner IP packets */
+	uint64_t dummies;        /* sent, which `packets` does not count */
+	uint64_t last_tsc;       /* when a packet passed that was authentic, dummies included; 0: never */
+	struct life_purse purse; /* of an SA that is metered */
 	uint64_t drops[SA_DROP_COUNT];
 	uint64_t uncompressed; /* IPComp: packets, of the above, that go without its header */
 } __rte_cache_aligned;
@@ -68,6 +72,13 @@ struct sa_path {
 	bool is_learned;      /* from ICMP */
 	uint64_t until_ns;    /* then it is forgotten */
 	uint64_t icmp_errors; /* that were accepted; telemetry reads it */
+};
+
+/* What few SAs have, so that a packet of the others asks once. */
+enum sa_special {
+	SA_METERED = 1 << 0, /* workers pay for each packet, `life` has the account */
+	SA_ENDED = 1 << 1,   /* a hard limit was reached: no packet passes any more. Set at any time */
+	SA_TFC = 1 << 2,     /* outbound: packets are padded to tfc_bytes */
 };
 
 struct sa {
@@ -97,6 +108,7 @@ struct sa {
 	uint8_t class_fixed;
 	uint8_t df;                   /* enum sa_df */
 	uint8_t protocol;             /* enum sa_protocol, the number in the IP header */
+	_Atomic uint8_t special;      /* enum sa_special */
 	struct sa_counters *counters; /* one for each worker */
 	struct replay *replay;        /* inbound */
 	/*
@@ -122,9 +134,15 @@ struct sa {
 	 * take nothing uncompressed.
 	 */
 	struct sa *ipcomp_inside;
-	struct natt *natt; /* NULL: not in UDP */
+	struct natt *natt;  /* NULL: not in UDP */
+	uint16_t tfc_bytes; /* what the SA's configuration says */
+	struct life *life;  /* NULL: it has no limits but its sequence numbers */
 	/* Cold. */
 	struct sa_path path;
+	struct dummy_schedule {
+		uint64_t interval_tsc; /* 0: no dummies */
+		uint64_t next_tsc;     /* written by the worker that sends them */
+	} dummy;
 	const struct alg *alg;
 	unsigned n_workers;
 	bool mss_clamp; /* outbound; read for TCP's SYN alone */
@@ -146,6 +164,7 @@ static inline void sa_prefetch(const struct sa *sa)
 /* Who counts: a worker's index and its drops. A stage of IPsec takes one of these. */
 struct sa_tally {
 	struct drops *drops;
+	uint64_t now_tsc; /* of the worker's loop */
 	unsigned worker;
 };
 
@@ -168,6 +187,18 @@ void sa_destroy(struct sa *sa);
 
 /* Sum the counters of all workers into *sum. Any thread; each number is exact, their time is not one. */
 void sa_counters_sum(const struct sa *sa, struct sa_counters *sum);
+
+/* A hard limit was reached: every worker drops the SA's packets from its next look on. Any thread. */
+void sa_end(struct sa *sa, enum sa_limit_kind by);
+
+/*
+ * How much of a limit of an SA that has some (`life`) was used by clock_now_ns: seconds, bytes, packets. Any
+ * thread. Bytes, and packets of an inbound SA, are only counted if they are limited.
+ */
+uint64_t sa_life_used(const struct sa *sa, enum sa_limit_kind kind, uint64_t now_ns);
+
+/* Of an enum sa_protocol: the keyword of the configuration. */
+const char *sa_protocol_name(uint8_t protocol);
 
 /* The drop reason of a slot. */
 enum drop_reason sa_drop_reason(enum sa_drop slot);
@@ -224,6 +255,18 @@ static inline void sa_drop_slot_one(
 {
 	pkt_of(m)->sa->counters[tally->worker].drops[slot]++;
 	drop_one(tally->drops, m, reason);
+}
+
+/* Does a metered SA still carry a packet that makes its cipher work on so many bytes? If not, it has ended.
+ */
+static inline bool sa_pay_one(struct sa *sa, const struct sa_tally *tally, uint32_t bytes)
+{
+	int by = life_pay(sa->life, &sa->counters[tally->worker].purse, bytes);
+
+	if (likely(by == LIFE_GOES_ON))
+		return true;
+	sa_end(sa, (enum sa_limit_kind)by);
+	return false;
 }
 
 #endif

@@ -197,6 +197,22 @@ static inline rte_be32_t spi_of_one(struct rte_mbuf *m)
 	return spi;
 }
 
+rte_be32_t sad_spi_one(struct rte_mbuf *m)
+{
+	return spi_of_one(m);
+}
+
+/* Behind the SPI, in both protocols that have it. */
+uint32_t sad_seq_one(struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+	uint16_t spi_at = p->l4 + (p->protocol == SA_AH ? 4 : 0);
+	rte_be32_t seq;
+
+	memcpy(&seq, rte_pktmbuf_mtod_offset(m, uint8_t *, spi_at + sizeof(rte_be32_t)), sizeof(seq));
+	return rte_be_to_cpu_32(seq);
+}
+
 static inline uint16_t header_bytes_of(uint8_t protocol)
 {
 	if (likely(protocol == SA_ESP))

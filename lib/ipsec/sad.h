@@ -49,6 +49,11 @@ int sad_remove(struct sad *sad, const struct sa *sa);
 struct sa *sad_find(
 	const struct sad *sad, uint8_t protocol, rte_be32_t spi, const struct ip_addr *destination);
 
+/* SPI (of IPComp the CPI) and, but of IPComp, sequence number of a packet that sad_lookup has found long
+ * enough. */
+rte_be32_t sad_spi_one(struct rte_mbuf *m);
+uint32_t sad_seq_one(struct rte_mbuf *m);
+
 /*
  * For each packet of ESP, AH or IPComp find the SA and put it into struct pkt. tally->worker is the calling
  * thread's, as it alone uses what that worker remembers of earlier look-ups. Drops: in_hdr where its header

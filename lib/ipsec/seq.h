@@ -21,10 +21,16 @@ struct seq {
 	uint64_t last;
 };
 
+/* The last number that the protocol has. An SA may end before: struct seq's `last`. */
+static inline uint64_t seq_last(bool esn)
+{
+	return esn ? SEQ_ESN_LAST : SEQ_LAST;
+}
+
 static inline void seq_init(struct seq *seq, bool esn)
 {
 	atomic_init(&seq->next, 1);
-	seq->last = esn ? SEQ_ESN_LAST : SEQ_LAST;
+	seq->last = seq_last(esn);
 }
 
 /*

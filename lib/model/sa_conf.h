@@ -63,6 +63,27 @@ enum sa_udp_checksum {
 	SA_UDP_CHECKSUM_ZERO, /* RFC 6935, RFC 6936 */
 };
 
+/* What an SA's life is counted in. */
+enum sa_limit_kind {
+	SA_LIMIT_TIME, /* seconds since it was made */
+	SA_LIMIT_BYTES,
+	SA_LIMIT_PACKETS,
+	SA_LIMIT_COUNT,
+};
+
+/*
+ * RFC 4301 section 4.4.2.1: at the soft one it is to be replaced, at the hard one it ends. 0: none.
+ */
+struct sa_limit {
+	uint64_t soft;
+	uint64_t hard;
+};
+
+#define SA_TIME_MAX_S     (10u * 366 * 24 * 3600)
+#define SA_TFC_NONE       0
+#define SA_TFC_MTU        UINT16_MAX
+#define SA_DUMMY_RATE_MAX 1000
+
 struct sa_conf {
 	char *name;
 	enum sa_protocol protocol;
@@ -96,6 +117,13 @@ struct sa_conf {
 	bool bare_esp;       /* inbound: packets without UDP are taken too (RFC 7296 section 2.23) */
 	enum sa_udp_checksum udp_checksum;
 	char *follows; /* outbound: the inbound SA whose peer it sends to, wherever that moves; or NULL */
+	struct sa_limit limits[SA_LIMIT_COUNT];
+	/*
+	 * Outbound, RFC 4303 section 2.7: inner packets that are shorter get so long, or SA_TFC_MTU: as long
+	 * as the tunnel carries.
+	 */
+	int tfc_bytes;
+	uint32_t dummy_rate_pps; /* outbound: dummy packets (RFC 4303 section 2.6) */
 };
 
 /*

@@ -40,6 +40,7 @@
 	X(in_replay, "InStateSeqError", "this ESP sequence number was accepted before: a duplicate on the way, or a replay") \
 	X(in_late, "InStateSeqError", "the ESP sequence number is older than the replay window; raise `replay_window`, or the peer restarted with the same key") \
 	X(in_icv, "InStateProtoError", "the ICV does not verify: the keys or algorithms differ, or the packet was changed on the way") \
+	X(in_expired, "InStateExpired", "the inbound SA has reached a hard limit (`life_time`, `life_bytes`, `life_packets`); it needs a new key") \
 	X(in_sa_proto, "InStateProtoError", "the decrypted packet is malformed (padding, next header, inner header or length); the peer is broken") \
 	X(in_dummy, "-", "a dummy packet (next header 59), sent to hide traffic and meant to be dropped") \
 	X(in_ecn, "-", "the tunnel marked congestion on a packet whose ends don't support it (RFC 6040 section 4.2)") \
@@ -53,6 +54,7 @@
 	X(out_no_policy, "OutNoPols", "no outbound policy matches; add one if the packet is wanted") \
 	X(out_no_sa, "OutNoStates", "an outbound policy protects the packet, and has no SA to do it (`sas: []`); the log says `acquire` and which") \
 	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
+	X(out_expired, "OutStateExpired", "the outbound SA has reached a hard limit (`life_time`, `life_bytes`, `life_packets`, or its cipher's own); it needs a new key") \
 	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \
 	X(out_mtu, "OutBundleCheckError", "the packet is too big for the tunnel or the link; ICMP said so to the sender where it may be said") \
 	X(out_buf, "OutError", "the packet's buffer has no room for the tunnel's headers or trailer; raise the buffer size") \
@@ -80,9 +82,20 @@ enum drop_reason {
 		DROP_COUNT
 };
 
+/*
+ * Where drops of some reasons are recorded (datapath/audit.h). Each thread that drops has its own, and alone
+ * writes it; any thread may read `suppressed`.
+ */
+struct drop_audit {
+	void (*post)(struct drop_audit *audit, struct rte_mbuf *m, enum drop_reason reason);
+	uint8_t tokens[DROP_COUNT];      /* so many may be recorded now; 0 for most reasons, always */
+	uint64_t suppressed[DROP_COUNT]; /* drops that were not recorded */
+};
+
 /* One worker's counters, by the port that the packet came in by. */
 struct drops {
-	uint64_t total; /* of all reasons and ports */
+	uint64_t total;           /* of all reasons and ports */
+	struct drop_audit *audit; /* NULL: nothing is recorded */
 	uint64_t count[PKT_PORTS_MAX + 1][DROP_COUNT];
 #ifdef CULVERT_STAGE_CYCLES
 	struct stage_cycles stages[STAGE_COUNT]; /* here, since every stage has its worker's drops */
@@ -94,11 +107,21 @@ const char *drop_name(enum drop_reason reason);
 const char *drop_xfrm_name(enum drop_reason reason);
 const char *drop_text(enum drop_reason reason);
 
+static inline void drop_audit_one(struct drop_audit *audit, struct rte_mbuf *m, enum drop_reason reason)
+{
+	if (audit->tokens[reason] > 0)
+		audit->post(audit, m, reason);
+	else
+		audit->suppressed[reason]++;
+}
+
 /* Count the drop of a packet that lives on as something else (an ICMP error). */
 static inline void drop_count_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)
 {
 	drops->total++;
 	drops->count[pkt_of(m)->port_in][reason]++;
+	if (drops->audit)
+		drop_audit_one(drops->audit, m, reason);
 }
 
 static inline void drop_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)

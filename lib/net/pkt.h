@@ -41,6 +41,8 @@ enum pkt_flag {
 	PKT_AH = 1 << 12,    /* IPv6: one of the headers that l4 is behind is AH */
 	PKT_OUTER_CUT = 1 << 14, /* once encapsulated it is longer than the path takes, and is cut then */
 	PKT_TCP_SYN = 1 << 15,   /* a whole TCP header that begins a connection, in no fragment */
+	/* Of outbound ESP, where nothing is TCP any more: it carries nothing (RFC 4303 section 2.6). */
+	PKT_DUMMY = PKT_TCP_SYN,
 };
 
 struct pkt {

@@ -69,7 +69,7 @@ void gateway_env_receive_frames(
 
 	memcpy(burst.pkts, frames, n * sizeof(frames[0]));
 	w->counters.rx_packets[index] += n;
-	w->now_tsc = rte_rdtsc();
+	worker_tick(w);
 	pipeline_receive(w, index, &burst);
 	while (crypto_in_flight(w->crypto) > 0) {
 		struct burst done = {0};

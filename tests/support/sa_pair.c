@@ -5,6 +5,8 @@
 #include "net/parse.h"
 #include "support/eal.h"
 
+#include <string.h>
+
 static struct ip_addr addr(const char *text)
 {
 	struct ip_addr out;
@@ -52,6 +54,8 @@ struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inboun
 		.source_port = SA_ENCAP_PORT_DEFAULT,
 		.destination_port = SA_ENCAP_PORT_DEFAULT,
 		.bare_esp = true,
+		.tfc_bytes = spec->tfc_bytes,
+		.dummy_rate_pps = spec->dummy_rate_pps,
 	};
 	struct sa_params params = {
 		.conf = &conf,
@@ -63,6 +67,7 @@ struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inboun
 	struct err err;
 	struct sa *sa = NULL;
 
+	memcpy(conf.limits, spec->limits, sizeof(conf.limits));
 	ck_assert_msg(sa_create(&params, &env->crypto, &sa, &err) == 0, "%s", err.text);
 	return sa;
 }

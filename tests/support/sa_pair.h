@@ -23,6 +23,9 @@ struct sa_spec {
 	uint8_t dscp;
 	unsigned n_workers; /* 0: 1 */
 	bool in_udp;        /* by port 4500 at both ends */
+	struct sa_limit limits[SA_LIMIT_COUNT];
+	int tfc_bytes;
+	uint32_t dummy_rate_pps;
 };
 
 struct sa_pair {

@@ -393,8 +393,8 @@ static const struct bad_case sas_cases[] = {
 	 "  x: {spi: 61440, source: 192.0.2.1, destination: 198.51.100.1, ipcomp: deflate, key: " KEY_A ", replay_window: 64, esn: true}\n",
 	 "6:12: sas.x.spi: expects the CPI of IPComp, a whole number from 256 to 61439\n"
 	 "6:87: sas.x.key: IPComp has no key\n"
-	 "6:146: sas.x.replay_window: IPComp has no sequence numbers\n"
-	 "6:155: sas.x.esn: IPComp has no sequence numbers\n"},
+	 "6:146: sas.x.replay_window: IPComp has no sequence numbers and no key\n"
+	 "6:155: sas.x.esn: IPComp has no sequence numbers and no key\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", mode: tunel}\n",
@@ -521,6 +521,50 @@ static const struct bad_case sas_cases[] = {
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dscp: coppy}\n",
 	 "6:139: sas.x.dscp: expects one of copy, cs0, cs1, cs2, cs3, cs4, cs5, cs6, cs7, af11, af12, af13, af21, af22, af23, af31, af32, af33, af41, af42, af43, ef, le or a number from 0 to 63, not 'coppy' (did you mean 'copy'?)\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", life_time: 0}\n",
+	 "6:144: sas.x.life_time: expects a time of at least a second and at most ten years, as 3600, 90m or 8h, not '0'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", life_time: 4000d}\n",
+	 "6:144: sas.x.life_time: expects a time of at least a second and at most ten years, as 3600, 90m or 8h, not '4000d'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", life_bytes: 1X}\n",
+	 "6:145: sas.x.life_bytes: expects a number of bytes, as 1000000, 512M or 2T, not '1X'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", life_bytes: M}\n",
+	 "6:145: sas.x.life_bytes: expects a number of bytes, as 1000000, 512M or 2T, not 'M'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", life_bytes: 9000000T}\n",
+	 "6:145: sas.x.life_bytes: expects a number of bytes, as 1000000, 512M or 2T, not '9000000T'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", rekey_time: 2h, life_time: 60m}\n",
+	 "6:145: sas.x.rekey_time: is more than 'life_time'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", rekey_bytes: 2K, life_bytes: 2047}\n",
+	 "6:146: sas.x.rekey_bytes: is more than 'life_bytes'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", rekey_packets: 11, life_packets: 10}\n",
+	 "6:148: sas.x.rekey_packets: is more than 'life_packets'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", life_packets: 0}\n",
+	 "6:147: sas.x.life_packets: expects a whole number from 1 to 9223372036854775807, not '0'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", tfc_padding: 9001}\n",
+	 "6:146: sas.x.tfc_padding: expects one of mtu or a number from 0 to 9000, not '9001'\n"},
+	{PORTS
+	 "sas:\n"
+	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", dummy_rate: 1001}\n",
+	 "6:145: sas.x.dummy_rate: expects a whole number from 0 to 1000, not '1001'\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: \"2001:db8::1\", destination: \"2001:db8:1::1\", esp: aes128gcm16, key: " KEY_A ", df: copy}\n",

@@ -156,6 +156,10 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert(!gateway.sas[0].esn);
 	ck_assert_int_eq(gateway.sas[0].df, SA_DF_SET);
 	ck_assert_int_eq(gateway.sas[0].dscp, SA_DSCP_COPY);
+	ck_assert(gateway.audit);
+	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_BYTES].hard, 0);
+	ck_assert_int_eq(gateway.sas[0].tfc_bytes, SA_TFC_NONE);
+	ck_assert_uint_eq(gateway.sas[0].dummy_rate_pps, 0);
 	ck_assert_uint_eq(gateway.policies[0].selector.n_sources, 0);
 	ck_assert_int_eq(gateway.policies[0].selector.protocol, SELECTOR_PROTOCOL_ANY);
 	ck_assert(port_range_is_any(&gateway.policies[0].selector.source_ports));
@@ -168,7 +172,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 {
 	struct gateway gateway;
 	char *printed = load_text(
-		"control: {directory: /run/c}\n"
+		"control: {directory: /run/c, audit: false}\n"
 		"memory: {hugepages: false, size_mb: 512, packets: 8192}\n"
 		"icmp: {accept: [unreachable, parameter_problem], path_mtu_min_ipv4: 68, path_mtu_min_ipv6: "
 		"1400,\n"
@@ -185,7 +189,9 @@ START_TEST(what_is_given_arrives_in_the_model)
 		"  s: {spi: 0xFFFFFFFF, source: \"2001:db8::1\", destination: \"2001:db8:1::1\", mode: "
 		"tunnel,\n"
 		"      esp: aes128gcm16, key: \"0x000102030405060708090a0b0c0d0e0f10111213\", replay_window: "
-		"0, dscp: 46}\n",
+		"0, dscp: 46,\n"
+		"      rekey_time: 90m, life_time: 7200, rekey_bytes: 3G, life_bytes: 2T, rekey_packets: 5,\n"
+		"      life_packets: 0x100000000, tfc_padding: mtu, dummy_rate: 7}\n",
 		&gateway);
 
 	ck_assert_str_eq(printed, "");
@@ -220,6 +226,15 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert_uint_eq(gateway.sas[0].key.bytes[19], 0x13);
 	ck_assert_uint_eq(gateway.sas[0].replay_window_pkts, 0);
 	ck_assert_int_eq(gateway.sas[0].dscp, 46);
+	ck_assert(!gateway.audit);
+	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_TIME].soft, 5400);
+	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_TIME].hard, 7200);
+	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_BYTES].soft, UINT64_C(3) << 30);
+	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_BYTES].hard, UINT64_C(2) << 40);
+	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_PACKETS].soft, 5);
+	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_PACKETS].hard, UINT64_C(1) << 32);
+	ck_assert_int_eq(gateway.sas[0].tfc_bytes, SA_TFC_MTU);
+	ck_assert_uint_eq(gateway.sas[0].dummy_rate_pps, 7);
 	free(printed);
 	gateway_fini(&gateway);
 }

@@ -367,6 +367,23 @@ static void provoke_out_seq_overflow(void)
 	from_lan((struct packet_spec){0});
 }
 
+static void end_of(const char *name)
+{
+	atomic_fetch_or(&sa_named(name)->special, SA_ENDED);
+}
+
+static void provoke_in_expired(void)
+{
+	end_of("in");
+	from_wan_frame(peer((struct peer_esp){0}));
+}
+
+static void provoke_out_expired(void)
+{
+	end_of("out");
+	from_lan((struct packet_spec){0});
+}
+
 static void provoke_out_mtu(void)
 {
 	from_lan((struct packet_spec){.payload_bytes = 1460, .df = true});
