@@ -221,6 +221,12 @@ static void apply_out_one(struct ipcomp *ipcomp, struct rte_mbuf *m, const struc
 		transport_one(ipcomp, m, compressed_bytes);
 }
 
+/* `life_time` is over. */
+static bool is_ended(const struct sa *sa)
+{
+	return (atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_ENDED) != 0;
+}
+
 void ipcomp_out(struct ipcomp *ipcomp, struct burst *burst, const struct sa_tally *tally)
 {
 	STAGE(ipcomp_out, burst, tally->drops);
@@ -230,6 +236,10 @@ void ipcomp_out(struct ipcomp *ipcomp, struct burst *burst, const struct sa_tall
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 
+		if (is_ended(pkt_of(m)->sa)) {
+			sa_drop_one(tally, m, out_expired);
+			continue;
+		}
 		if (pkt_of(m)->sa->outer_bytes + LINK_HEADER_BYTES > rte_pktmbuf_headroom(m)) {
 			sa_drop_one(tally, m, out_buf);
 			continue;
@@ -361,6 +371,8 @@ static struct verdict unwrap_one(struct rte_mbuf *m, struct sa *sa)
 	m->data_len -= p->l4;
 	m->pkt_len -= p->l4;
 	p->sa = sa;
+	if (is_ended(sa))
+		return DROP(in_expired);
 	return parse_inner_one(m, family) ? ecn_merge_one(m, outer_class) : DROP(in_ipcomp);
 }
 
@@ -378,7 +390,7 @@ static struct verdict open_compressed_one(
 	struct ipcomp *ipcomp, struct rte_mbuf **m, const struct sa_tally *tally)
 {
 	struct sa_counters *counters = &pkt_of(*m)->sa->counters[tally->worker];
-	struct verdict verdict = decompress_one(ipcomp, m);
+	struct verdict verdict = is_ended(pkt_of(*m)->sa) ? DROP(in_expired) : decompress_one(ipcomp, m);
 
 	if (is_kept_one(verdict)) {
 		counters->packets++;

@@ -35,7 +35,7 @@ void ipcomp_destroy(struct ipcomp *ipcomp);
 
 /*
  * Outbound packets whose SA is IPComp: compress those that get shorter by it. All are packets for the SA
- * around theirs then. burst->seen is set. Drops: out_buf.
+ * around theirs then. burst->seen is set. Drops: out_buf, out_expired.
  */
 void ipcomp_out(struct ipcomp *ipcomp, struct burst *burst, const struct sa_tally *tally);
 
@@ -43,7 +43,8 @@ void ipcomp_out(struct ipcomp *ipcomp, struct burst *burst, const struct sa_tall
  * Inbound packets out of any SA: decompress what is IPComp inside the SA around it, and take the tunnel's
  * header off what an IPComp SA in tunnel mode could not compress. Both came out of that SA then. The order of
  * the packets stays. burst->seen is of the packets that are kept. Drops: those of sad_lookup; in_bundle where
- * the IPComp SA has another one around it; in_ipcomp; in_buf without a buffer that is long enough; in_ecn.
+ * the IPComp SA has another one around it; in_ipcomp; in_buf without a buffer that is long enough; in_ecn;
+ * in_expired.
  */
 void ipcomp_in(
 	struct ipcomp *ipcomp, struct burst *burst, const struct sad *sad, const struct sa_tally *tally);

@@ -739,6 +739,30 @@ START_TEST(only_the_sa_of_the_cpi_that_is_inside_takes_a_packet)
 }
 END_TEST
 
+// LIF-1
+START_TEST(an_sa_whose_time_is_over_carries_nothing)
+{
+	struct ends ends = ends_create(SA_TUNNEL, IP_V4);
+	struct rte_mbuf *compressed = compressible(IP_V4, 500), *plain = incompressible(IP_V4, 500);
+	struct rte_mbuf *late = compressible(IP_V4, 500);
+	struct burst burst = {.n = 1, .pkts = {late}};
+
+	ck_assert(send_one(ends.pair.out, compressed));
+	ck_assert(!send_one(ends.pair.out, plain));
+	atomic_store(&ends.pair.in->special, SA_ENDED);
+	ck_assert_ptr_null(receive_one(arriving(&ends, compressed)));
+	ck_assert_ptr_null(receive_one(arriving(&ends, plain)));
+	atomic_store(&ends.pair.out->special, SA_ENDED);
+	pkt_of(late)->sa = ends.pair.out;
+	ipcomp_out(ipcomp, &burst, &env.tally);
+
+	ck_assert_uint_eq(burst.n, 0);
+	ck_assert_uint_eq(ends.pair.in->counters[0].drops[SA_DROP_in_expired], 2);
+	ck_assert_uint_eq(ends.pair.out->counters[0].drops[SA_DROP_out_expired], 1);
+	ends_destroy(&ends);
+}
+END_TEST
+
 START_TEST(compressed_and_uncompressed_packets_keep_their_order)
 {
 	struct ends ends = ends_create(SA_TUNNEL, IP_V4);
@@ -816,6 +840,7 @@ int main(void)
 	tcase_add_loop_test(tcase, congestion_marks_of_the_tunnels_header_are_merged, 0, 4);
 	tcase_add_loop_test(tcase, only_between_the_ends_of_the_sa_the_tunnels_header_is_taken_off, 0, 2);
 	tcase_add_test(tcase, only_the_sa_of_the_cpi_that_is_inside_takes_a_packet);
+	tcase_add_test(tcase, an_sa_whose_time_is_over_carries_nothing);
 	tcase_add_test(tcase, compressed_and_uncompressed_packets_keep_their_order);
 	tcase_add_test(tcase, a_tunnels_header_around_no_packet_is_dropped);
 	tcase_add_test(tcase, without_room_for_the_tunnels_header_a_packet_is_dropped);
