@@ -79,6 +79,18 @@ static int sas_create(struct control *control, struct err *err)
 	return 0;
 }
 
+/* Which SAs are around IPComp in tunnel mode. */
+static void ipcomp_link(const struct control *control)
+{
+	for (size_t i = 0; i < control->n_sas; i++) {
+		struct sa *sa = control->sas[i];
+
+		if (sa->protocol == SA_IPCOMP && !sa_is_transport(sa) && sa->around &&
+			!sa->around->ipcomp_inside)
+			sa->around->ipcomp_inside = sa;
+	}
+}
+
 /* Which SA is around which, as the policies have them. */
 static void bundles_link(const struct control *control, const struct name_index *names)
 {
@@ -91,6 +103,7 @@ static void bundles_link(const struct control *control, const struct name_index 
 		sa->has_inside = places[i].inside != BUNDLE_NONE;
 	}
 	free(places);
+	ipcomp_link(control);
 }
 
 static bool has_bundles(const struct control *control)

@@ -194,6 +194,8 @@ static int answer_sa(const struct control *control, const char *argument, struct
 		data, "sequence", sa->inbound ? replay_highest(sa->replay) : atomic_load(&sa->seq.next) - 1);
 	rte_tel_data_add_dict_u64(data, "packets", sum.packets);
 	rte_tel_data_add_dict_u64(data, "bytes", sum.bytes);
+	if (sa->protocol == SA_IPCOMP)
+		rte_tel_data_add_dict_u64(data, "uncompressed", sum.uncompressed);
 	if (!sa->inbound)
 		answer_path(sa, data);
 	rte_tel_data_add_dict_u64(data, "dummies", sum.dummies);

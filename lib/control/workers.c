@@ -60,9 +60,12 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 		.large = control->ports.large,
 		.socket = socket,
 	};
+	struct ipcomp_conf ipcomp = {.large = control->ports.large, .socket = socket};
 	int ret = flows_create(index, socket, &w->flows, err);
 	if (ret == 0)
 		ret = reass_create(&reass, &w->reass, err);
+	if (ret == 0)
+		ret = ipcomp_create(&ipcomp, &w->ipcomp, err);
 	return ret != 0 ? ret : crypto_worker_create(&control->crypto, index, socket, &w->crypto, err);
 }
 
@@ -89,6 +92,7 @@ void workers_destroy(struct control *control)
 			crypto_worker_destroy(w->crypto);
 		flows_destroy(w->flows);
 		reass_destroy(w->reass);
+		ipcomp_destroy(w->ipcomp);
 		rte_ring_free(w->host.from_control);
 		rte_free(w);
 	}

@@ -34,6 +34,7 @@
 #include "ipsec/dummy.h"
 #include "ipsec/esp_in.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/ipcomp.h"
 #include "ipsec/mss_back.h"
 #include "ipsec/natt.h"
 #include "net/rewrite.h"
@@ -49,6 +50,11 @@ static bool is_decapsulated(struct rte_mbuf *m, const struct snapshot *s __rte_u
 static bool is_outbound(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 {
 	return !pkt_of(m)->sa->inbound;
+}
+
+static bool is_of_ipcomp(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
+{
+	return pkt_of(m)->sa->protocol == SA_IPCOMP;
 }
 
 /* A packet to the gateway that another of its SAs is for. */
@@ -238,11 +244,25 @@ static void encrypted(struct worker *w, struct burst *b)
 	applied(w, b);
 }
 
+/* Packets whose SA is IPComp: shorter or not, they are through with it. */
+static void compress(struct worker *w, struct burst *b)
+{
+	BURST(ipcomp);
+
+	split(w, b, is_of_ipcomp, &ipcomp);
+	if (ipcomp.n == 0)
+		return;
+	ipcomp_out(w->ipcomp, &ipcomp, &w->tally);
+	applied(w, &ipcomp);
+}
+
 /* Packets that fit their tunnels. */
 static void encrypt(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)
 		return;
+	if (w->snapshot->has_bundles)
+		compress(w, b);
 	by_protocol(w, b, esp_out_prepare, ah_out_prepare);
 	crypto_run(w->crypto, b, &w->tally);
 	encrypted(w, b);
@@ -350,6 +370,7 @@ static void decapsulated(struct worker *w, struct burst *b)
 	BURST(errors);
 
 	if (w->snapshot->has_bundles) {
+		ipcomp_in(w->ipcomp, b, w->sad, &w->tally);
 		bundle_inside(b, &inside, &w->drops);
 		inbound_again(w, &inside);
 	}
@@ -376,7 +397,7 @@ static void decrypted(struct worker *w, struct burst *b)
 	decapsulated(w, b);
 }
 
-/* ESP, AH and IPComp for us. */
+/* ESP, AH and IPComp for us. IPComp that is right comes out of another SA, see decapsulated. */
 static void inbound(struct worker *w, struct burst *b)
 {
 	if (b->n == 0)

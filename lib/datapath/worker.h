@@ -15,6 +15,7 @@
 #include "fwd/reass.h"
 #include "fwd/tx.h"
 #include "ipsec/crypto.h"
+#include "ipsec/ipcomp.h"
 #include "ipsec/sad.h"
 #include "net/drop.h"
 
@@ -66,6 +67,7 @@ struct worker {
 	struct audit *audit;        /* NULL: off */
 	struct frag frag;           /* worker: rw */
 	struct dummy_maker dummies; /* worker: rw */
+	struct ipcomp *ipcomp;      /* worker: rw */
 	struct host_queue host;
 	/* control: wo, worker: ro, at any time */
 	_Atomic(const struct snapshot *) published;

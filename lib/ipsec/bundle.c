@@ -55,7 +55,7 @@ void bundle_check(struct burst *burst, const struct sa_tally *tally)
 	for (uint16_t i = 0; i < burst->n; i++) {
 		const struct pkt *p = pkt_of(burst->pkts[i]);
 
-		if (p->sa->around == p->policy_sa)
+		if (p->sa->around == p->policy_sa && p->sa->protocol != SA_IPCOMP)
 			burst->pkts[kept++] = burst->pkts[i];
 		else
 			sa_drop_one(tally, burst->pkts[i], in_bundle);

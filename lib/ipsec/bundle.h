@@ -24,7 +24,7 @@ void bundle_inside(struct burst *burst, struct burst *inside, struct drops *drop
 
 /*
  * Inbound, after sad_lookup: keep packets that came out of the SA around theirs, or out of none where there
- * is none. Drops: in_bundle.
+ * is none; IPComp is not for here, as it protects nothing alone (ipcomp_in). Drops: in_bundle.
  */
 void bundle_check(struct burst *burst, const struct sa_tally *tally);
 

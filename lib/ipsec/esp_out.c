@@ -13,7 +13,6 @@
 #include "net/icmp.h"
 #include "net/mss.h"
 #include "net/oversize.h"
-#include "net/rewrite.h"
 #include "net/stage.h"
 #include "net/transport.h"
 
@@ -147,7 +146,7 @@ static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint32
 static inline void pkt_describe_outer_one(
 	struct pkt *p, const struct sa *sa, struct shape shape, uint64_t seq)
 {
-	p->flags = PKT_LOCAL | (sa->in_udp ? PKT_ENCAP : 0) | (p->flags & PKT_OUTER_CUT);
+	p->flags = PKT_LOCAL | (sa->in_udp ? PKT_ENCAP : 0) | (p->flags & (PKT_LARGE | PKT_OUTER_CUT));
 	p->family = sa->family;
 	p->protocol = IPPROTO_ESP;
 	p->l4 = sa_is_transport(sa) ? p->l4 : sa->outer_bytes;

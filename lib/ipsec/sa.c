@@ -221,6 +221,7 @@ void sa_counters_sum(const struct sa *sa, struct sa_counters *sum)
 
 		sum->packets += counter_read(&counters->packets);
 		sum->bytes += counter_read(&counters->bytes);
+		sum->uncompressed += counter_read(&counters->uncompressed);
 		sum->dummies += counter_read(&counters->dummies);
 		sum->last_tsc = RTE_MAX(sum->last_tsc, counter_read(&counters->last_tsc));
 		for (unsigned slot = 0; slot < SA_DROP_COUNT; slot++)

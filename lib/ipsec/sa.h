@@ -42,7 +42,7 @@ struct natt;
 /* clang-format off */
 #define SA_DROP_REASONS(X) \
 	X(in_hdr) X(in_endpoint) X(in_encap) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
-	X(in_buf) X(in_ecn) X(in_bundle) X(in_nesting) \
+	X(in_ecn) X(in_bundle) X(in_nesting) X(in_ipcomp) X(in_buf) \
 	X(in_selector) X(in_expired) X(out_expired) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
 
@@ -61,6 +61,7 @@ struct sa_counters {
 	uint64_t last_tsc;       /* when a packet passed that was authentic, dummies included; 0: never */
 	struct life_purse purse; /* of an SA that is metered */
 	uint64_t drops[SA_DROP_COUNT];
+	uint64_t uncompressed; /* IPComp: packets, of the above, that go without its header */
 } __rte_cache_aligned;
 
 /* How much the path of an outbound SA's packets takes; see ipsec/path_mtu.h. Control writes. */
@@ -126,7 +127,13 @@ struct sa {
 	 * packet must have come out of. Set by control before the SA is used.
 	 */
 	struct sa *around;
-	bool has_inside;    /* the reverse: another SA of its bundle is inside */
+	bool has_inside; /* the reverse: another SA of its bundle is inside */
+	/*
+	 * Inbound: an IPComp SA in tunnel mode that this one is around, or NULL. What could not be compressed
+	 * comes without IPComp's header, as IP in IP between its ends. Further ones have the same ends, or
+	 * take nothing uncompressed.
+	 */
+	struct sa *ipcomp_inside;
 	struct natt *natt;  /* NULL: not in UDP */
 	uint16_t tfc_bytes; /* what the SA's configuration says */
 	struct life *life;  /* NULL: it has no limits but its sequence numbers */
@@ -228,6 +235,16 @@ static inline uint16_t sa_ah_bytes(const struct sa *sa)
 	uint16_t unit = sa->family == IP_V4 ? 4 : 8;
 
 	return RTE_ALIGN_CEIL(AH_FIXED_BYTES + sa->icv_bytes, unit);
+}
+
+/* A packet of an IPComp SA that goes without its header. */
+static inline void sa_count_uncompressed(struct sa *sa, uint16_t bytes, const struct sa_tally *tally)
+{
+	struct sa_counters *counters = &sa->counters[tally->worker];
+
+	counters->packets++;
+	counters->bytes += bytes;
+	counters->uncompressed++;
 }
 
 /* Drop a packet, counted for the gateway and for its SA: sa_drop_one(tally, m, in_icv). */

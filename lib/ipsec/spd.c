@@ -7,6 +7,7 @@
 
 #include <rte_acl.h>
 #include <rte_errno.h>
+#include <rte_branch_prediction.h>
 #include <rte_malloc.h>
 
 #include "ipsec/spd_pairs.h"
@@ -498,11 +499,25 @@ void spd_in_host(struct burst *burst, struct drops *drops)
 
 /*
  * Where the innermost SA of a bundle is IPComp: what could not be compressed comes without (RFC 3173 section
- * 2.2).
+ * 2.2). In tunnel mode it has come out of that tunnel all the same, but its header does not say which of the
+ * IPComp SAs with these ends it is of (ipcomp_in).
  */
 static bool is_uncompressed(const struct sa *policy_sa, const struct sa *sa)
 {
-	return policy_sa && policy_sa->protocol == SA_IPCOMP && policy_sa->around == sa;
+	if (!policy_sa || policy_sa->protocol != SA_IPCOMP)
+		return false;
+	if (sa_is_transport(policy_sa))
+		return policy_sa->around == sa;
+	return sa->protocol == SA_IPCOMP && !sa_is_transport(sa) && policy_sa->around == sa->around &&
+	       ip_addr_equal(&policy_sa->source, &sa->source) &&
+	       ip_addr_equal(&policy_sa->destination, &sa->destination);
+}
+
+/* It came out of the SA around IPComp; it counts for IPComp too, as it does at the peer. */
+static void uncompressed_count_one(const struct pkt *p, const struct sa_tally *tally)
+{
+	if (p->policy_sa && p->policy_sa->protocol == SA_IPCOMP && p->policy_sa->around == p->sa)
+		sa_count_uncompressed(p->policy_sa, p->ip_len, tally);
 }
 
 bool spd_sa_may_carry(const struct pkt *found, const struct sa *sa, const struct alternatives *alternatives)
@@ -522,12 +537,15 @@ void spd_in_selector(struct burst *burst, const struct alternatives *alternative
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (spd_sa_may_carry(p, p->sa, alternatives))
+		if (spd_sa_may_carry(p, p->sa, alternatives)) {
+			if (unlikely(p->policy_sa != p->sa))
+				uncompressed_count_one(p, tally);
 			burst->pkts[kept++] = m;
-		else if (p->action != POLICY_DISCARD && icmp_kind_one(m) != ICMP_KIND_NONE)
+		} else if (p->action != POLICY_DISCARD && icmp_kind_one(m) != ICMP_KIND_NONE) {
 			burst_add_one(errors, m);
-		else
+		} else {
 			sa_drop_one(tally, m, in_selector);
+		}
 	}
 	burst->n = kept;
 }

@@ -46,6 +46,7 @@
 	X(in_ecn, "-", "the tunnel marked congestion on a packet whose ends don't support it (RFC 6040 section 4.2)") \
 	X(in_bundle, "InTmplMismatch", "the SA belongs to a bundle, and the packet did not come out of the SA around it; the peers' policies differ, or it is an attack") \
 	X(in_nesting, "InTmplMismatch", "too many SAs one inside the other; a policy that leads back to itself at the peer, or an attack") \
+	X(in_ipcomp, "InStateProtoError", "an IPComp payload can't be decompressed (it is corrupt, has something behind it, or would be longer than 65535 bytes), or what comes out is no packet; the peer is broken") \
 	X(in_selector, "InStateMismatch", "the decrypted packet is not one that its SA may carry; the peers' policies differ") \
 	X(in_no_policy, "InNoPols", "no inbound policy matches; add one if the packet is wanted") \
 	X(in_policy_block, "InPolBlock", "an inbound policy says discard") \

@@ -20,6 +20,7 @@
 	X(natt_in, "tell ESP in UDP from keepalives and IKE, take the UDP header out") \
 	X(sad, "find the SA of a packet of ESP, AH or IPComp") \
 	X(bundle, "find the next SA of a bundle, or check that it is the right one") \
+	X(ipcomp_in, "decompress, or take off the tunnel's header of what was not compressed") \
 	X(esp_in_prepare, "check lengths and the sequence number") \
 	X(ah_in_prepare, "the same for AH, and clear what may have changed on the way") \
 	X(flows, "find the policy and the next hop: remembered, or by SPD and routes") \
@@ -30,6 +31,7 @@
 	X(ttl, "decrement the TTL or hop limit") \
 	X(esp_out_mtu, "does it fit the tunnel?") \
 	X(frag, "cut into fragments what does not fit") \
+	X(ipcomp_out, "compress what gets shorter by it") \
 	X(esp_out_prepare, "sequence number, tunnel header, padding") \
 	X(ah_out_prepare, "the same for AH, and clear what may change on the way") \
 	X(crypto_run, "encrypt or decrypt, or hand over to a device") \

@@ -35,7 +35,8 @@ struct secret sa_pair_key(const struct alg *alg)
 
 struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inbound)
 {
-	const struct alg *alg = alg_find(spec->alg ? spec->alg : "aes128gcm16");
+	bool has_alg = spec->protocol != SA_IPCOMP;
+	const struct alg *alg = has_alg ? alg_find(spec->alg ? spec->alg : "aes128gcm16") : NULL;
 	struct sa_conf conf = {
 		.name = inbound ? (char[]){"in"} : (char[]){"out"},
 		.spi = spec->spi ? spec->spi : 0x1001,
@@ -44,7 +45,7 @@ struct sa *sa_of(struct crypto_env *env, const struct sa_spec *spec, bool inboun
 		.protocol = spec->protocol ? spec->protocol : SA_ESP,
 		.mode = spec->mode,
 		.alg = alg,
-		.key = sa_pair_key(alg),
+		.key = alg ? sa_pair_key(alg) : (struct secret){0},
 		.replay_window_pkts = SA_PAIR_WINDOW,
 		.esn = spec->esn,
 		.df = spec->df,

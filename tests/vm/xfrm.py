@@ -85,6 +85,8 @@ def algorithm(sa):
     if "ah" in sa:
         _, auth, icv_bits = XFRM_ALGORITHMS[f"null-{sa['ah']}"]
         return f"auth-trunc '{auth}' {sa['key']} {icv_bits}"
+    if "ipcomp" in sa:
+        return f"comp {sa['ipcomp']}"
     cipher, auth, icv_bits = XFRM_ALGORITHMS[sa["esp"]]
     _, cipher_bytes, *_ = EVERY_ALGORITHM[sa["esp"]]
     digits = sa["key"].removeprefix("0x")
@@ -111,6 +113,8 @@ def ah_mtu(auth, outer, link_mtu=1500):
 
 
 def protocol(sa):
+    if "ipcomp" in sa:
+        return "comp"
     return "ah" if "ah" in sa else "esp"
 
 
@@ -126,16 +130,22 @@ def state_line(sa, policy, options=""):
     """What takes or makes an SA's packets. The policy says which family it carries; the SPI, as the request's number
     too, tells SAs between the same ends apart. What is in transport mode carries the family of its ends."""
     mode = sa.get("mode", "tunnel")
+    replay = "" if "ipcomp" in sa else f"replay-window {REPLAY_WINDOW}"
     selector = f"sel src {policy['source']} dst {policy['destination']}" if mode == "tunnel" else ""
     return (f"xfrm state add src {sa['source']} dst {sa['destination']} proto {protocol(sa)} spi {sa['spi']}"
-        f" reqid {sa['spi']} mode {mode} {algorithm(sa)} replay-window {REPLAY_WINDOW} {flags(sa)} {options} {selector}")
+        f" reqid {sa['spi']} mode {mode} {algorithm(sa)} {replay} {flags(sa)} {options} {selector}")
+
+
+def level(sa, direction):
+    """What could not be compressed comes without IPComp's header."""
+    return "level use" if "ipcomp" in sa and direction == "in" else ""
 
 
 def policy_line(sas, policy):
     """Culvert's outbound traffic is the guest's inbound one. `sas` are innermost first on both sides."""
     direction = {"in": "out", "out": "in"}[policy["direction"]]
     templates = " ".join(f"tmpl src {sa['source']} dst {sa['destination']} proto {protocol(sa)} reqid {sa['spi']}"
-        f" mode {sa.get('mode', 'tunnel')}" for sa in sas)
+        f" mode {sa.get('mode', 'tunnel')} {level(sa, direction)}" for sa in sas)
     return f"xfrm policy add src {policy['source']} dst {policy['destination']} dir {direction} {templates}"
 
 

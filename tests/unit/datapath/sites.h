@@ -42,7 +42,12 @@
 	"       key: '0x500102030405060708090a0b0c0d0e0f10111213'}\n"                                        \
 	"  in-around: {spi: 0x2004, source: 198.51.100.1, destination: 192.0.2.1, mode: transport,\n"        \
 	"       esp: aes128gcm16, key: '0x600102030405060708090a0b0c0d0e0f10111213'}\n"                      \
+	"  in-comp: {spi: 515, source: 198.51.100.1, destination: 192.0.2.1, ipcomp: deflate}\n"             \
+	"  in-comp-around: {spi: 0x2005, source: 198.51.100.1, destination: 192.0.2.1, mode: transport,\n"   \
+	"       esp: aes128gcm16, key: '0x700102030405060708090a0b0c0d0e0f10111213'}\n"                      \
 	"policies:\n"                                                                                        \
+	"  - {name: comp-in, direction: in, action: protect, source: 10.2.5.0/24,\n"                         \
+	"     sas: [in-comp, in-comp-around]}\n"                                                             \
 	"  - {name: bundle-in, direction: in, action: protect, source: 10.2.4.0/24,\n"                       \
 	"     sas: [in-inside, in-around]}\n"                                                                \
 	"  - {name: nested-in, direction: in, action: protect, source: 198.51.100.1, destination: "          \

@@ -308,6 +308,16 @@ static void provoke_in_nesting(void)
 	from_wan_frame(m);
 }
 
+/* Bytes that count up from 0 are a header with the CPI 0x0203, and nothing that zlib knows. */
+static void provoke_in_ipcomp(void)
+{
+	from_wan_frame(peer((struct peer_esp){.sa = "in-comp-around",
+		.inner = {.source = "198.51.100.1",
+			.destination = "192.0.2.1",
+			.protocol = IPPROTO_COMP,
+			.payload_bytes = 100}}));
+}
+
 static void provoke_in_selector(void)
 {
 	from_wan_frame(peer((struct peer_esp){.inner = {.source = "10.2.3.1", .destination = "10.1.0.1"}}));

@@ -180,7 +180,7 @@ START_TEST(a_protected_flow_goes_to_the_tunnels_other_end)
 END_TEST
 
 /* The policy `out` in the SPD's list: the outbound ones before it are blocked-out to cbc-out. */
-#define POLICY_OUT_INDEX 5
+#define POLICY_OUT_INDEX 6
 
 static struct sa *sa_named(const char *name)
 {
