@@ -267,7 +267,7 @@ static size_t sa_index(const char *name)
 
 static struct sa *sa_of_rule(const struct policy *policy)
 {
-	for (size_t i = 0; policy->action == POLICY_PROTECT && i < env.control.n_sas; i++)
+	for (size_t i = 0; policy->n_sas > 0 && i < env.control.n_sas; i++)
 		if (strcmp(env.control.sas[i]->name, policy->sas[0]) == 0)
 			return env.control.sas[i];
 	return NULL;
