@@ -60,6 +60,20 @@ uint8_t gateway_env_port(const struct gateway_env *env, const char *name)
 	return (uint8_t)port;
 }
 
+uint32_t gateway_env_policy(const struct gateway_env *env, const char *name)
+{
+	uint32_t before[2] = {0};
+
+	for (size_t i = 0; i < env->gateway.n_policies; i++) {
+		const struct policy *policy = &env->gateway.policies[i];
+
+		if (strcmp(policy->name, name) == 0)
+			return before[policy->direction];
+		before[policy->direction]++;
+	}
+	ck_abort_msg("no policy %s", name);
+}
+
 void gateway_env_receive_frames(
 	struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n)
 {

@@ -40,6 +40,9 @@ void gateway_env_receive_frames(
 struct rte_mbuf *gateway_env_frame_of(
 	const struct gateway_env *env, const char *port, const struct packet_spec *spec);
 
+/* The place of a policy in the SPD's list of its direction. */
+uint32_t gateway_env_policy(const struct gateway_env *env, const char *name);
+
 /* The next frame that the port sent, or NULL. The caller frees it. */
 struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port);
 

@@ -179,9 +179,6 @@ START_TEST(a_protected_flow_goes_to_the_tunnels_other_end)
 }
 END_TEST
 
-/* The policy `out` in the SPD's list: the outbound ones before it are blocked-out to cbc-out. */
-#define POLICY_OUT_INDEX 6
-
 static struct sa *sa_named(const char *name)
 {
 	for (size_t i = 0; i < env.control.n_sas; i++)
@@ -197,13 +194,14 @@ START_TEST(a_flow_has_the_sa_of_its_worker)
 	struct snapshot s = *env.control.snapshot;
 	struct err err;
 
-	ck_assert_uint_eq(find(&(struct packet_spec){0}, FLOWS_OUT, &s).policy, POLICY_OUT_INDEX);
+	ck_assert_uint_eq(
+		find(&(struct packet_spec){0}, FLOWS_OUT, &s).policy, gateway_env_policy(&env, "out"));
 	ck_assert_int_eq(alternatives_create(16, 3, SOCKET_ID_ANY, &s.alternatives_out, &err), 0);
 	/* What is not for all packets of the worker is left to alternatives_choose. */
-	alternatives_add(s.alternatives_out, POLICY_OUT_INDEX,
+	alternatives_add(s.alternatives_out, gateway_env_policy(&env, "out"),
 		&(struct alternative){.sa = sa_named("in"), .dscps = 1, .workers = ALTERNATIVE_ANY});
 	for (unsigned worker = 0; worker < 2; worker++)
-		alternatives_add(s.alternatives_out, POLICY_OUT_INDEX,
+		alternatives_add(s.alternatives_out, gateway_env_policy(&env, "out"),
 			&(struct alternative){.sa = wants[worker],
 				.dscps = ALTERNATIVE_ANY,
 				.workers = UINT64_C(1) << worker});

@@ -579,8 +579,6 @@ START_TEST(an_sa_is_destroyed_under_traffic_when_no_worker_holds_it)
 }
 END_TEST
 
-/* The policy `in` in the SPD's list: the inbound ones before it are blocked-in to hub-in. */
-#define POLICY_IN_INDEX 4
 #define N_GENERATIONS   12
 #define GENERATION_PKTS 32
 #define GENERATION_SPI  0x4000
@@ -616,7 +614,8 @@ static void publish_alternatives(struct snapshot *s, struct sa *const *sas, unsi
 	*s = *env.control.snapshot;
 	ck_assert_int_eq(alternatives_create(16, n, SOCKET_ID_ANY, &s->alternatives_in, &err), 0);
 	for (unsigned i = 0; i < n; i++)
-		alternatives_add(s->alternatives_in, POLICY_IN_INDEX, &(struct alternative){.sa = sas[i]});
+		alternatives_add(s->alternatives_in, gateway_env_policy(&env, "in"),
+			&(struct alternative){.sa = sas[i]});
 	publish(s);
 }
 
