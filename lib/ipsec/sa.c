@@ -127,6 +127,8 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa, conf->mode);
+	atomic_init(
+		&sa->special, (sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) | (sa->in_udp ? SA_IS_IN_UDP : 0));
 	outer_rules_init(sa, conf);
 	path_mtu_set_link(sa, LINK_MTU_USUAL);
 	if (!sa->inbound)

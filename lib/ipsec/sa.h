@@ -76,9 +76,11 @@ struct sa_path {
 
 /* What few SAs have, so that a packet of the others asks once. */
 enum sa_special {
-	SA_METERED = 1 << 0, /* workers pay for each packet, `life` has the account */
-	SA_ENDED = 1 << 1,   /* a hard limit was reached: no packet passes any more. Set at any time */
-	SA_TFC = 1 << 2,     /* outbound: packets are padded to tfc_bytes */
+	SA_METERED = 1 << 0,      /* workers pay for each packet, `life` has the account */
+	SA_ENDED = 1 << 1,        /* a hard limit was reached: no packet passes any more. Set at any time */
+	SA_TFC = 1 << 2,          /* outbound: packets are padded to tfc_bytes */
+	SA_IS_TRANSPORT = 1 << 3, /* as sa_is_transport */
+	SA_IS_IN_UDP = 1 << 4,    /* as in_udp */
 };
 
 struct sa {
