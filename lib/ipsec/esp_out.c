@@ -73,6 +73,16 @@ static struct shape shape_special_one(struct rte_mbuf *m, const struct sa *sa, u
 	return shape_of(sa, p->ip_len - (special & SA_IS_TRANSPORT ? p->l4 : 0), tfc);
 }
 
+/*
+ * Is it the tunnel's packet that is cut? Of IPv6's least packets it must be. What was made whole from
+ * fragments lies in a buffer of its own kind, and goes in fragments.
+ */
+static bool is_cut_after_one(struct rte_mbuf *m, const struct sa *sa, uint16_t inner_mtu)
+{
+	return is_least_ipv6_one(m) ||
+	       (sa->cuts_after && !(pkt_of(m)->flags & PKT_LARGE) && oversize_is_cut_one(m, inner_mtu));
+}
+
 /* What is not to be kept as it is. */
 static void oversize_one(struct rte_mbuf *m, uint16_t inner_mtu, struct burst *oversize,
 	struct burst *too_big, const struct sa_tally *tally)
@@ -107,7 +117,7 @@ void esp_out_mtu(
 		/* Transport mode is for whole packets alone: its own are cut (RFC 4303 section 3.1.1). */
 		if (!is_oversize_one(m, inner_mtu) || sa_is_transport(sa)) {
 			burst->pkts[kept++] = m;
-		} else if (is_least_ipv6_one(m)) {
+		} else if (is_cut_after_one(m, sa, inner_mtu)) {
 			pkt_of(m)->flags |= PKT_OUTER_CUT;
 			burst->pkts[kept++] = m;
 		} else {

@@ -124,6 +124,7 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->n_workers = params->n_workers;
 	sa->in_udp = conf->encap == SA_ENCAP_UDP;
 	sa->mss_clamp = conf->mss_clamp;
+	sa->cuts_after = conf->fragment == SA_FRAGMENT_AFTER;
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa, conf->mode);

@@ -92,8 +92,9 @@ struct sa {
 	bool inbound : 1;
 	bool esn : 1;
 	bool aead : 1;
-	bool in_udp : 1; /* `natt` is there, and packets go in UDP */
-	uint8_t cipher;  /* enum cipher_alg */
+	bool in_udp : 1;     /* `natt` is there, and packets go in UDP */
+	bool cuts_after : 1; /* outbound: what may be cut is cut after encryption */
+	uint8_t cipher;      /* enum cipher_alg */
 	uint8_t iv_bytes;
 	uint8_t icv_bytes;
 	uint8_t align_bytes;
