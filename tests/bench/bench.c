@@ -14,12 +14,18 @@
 
 #include "bench/site.h"
 
-/* UDP in IPv4, and a tunnel packet in 1500 bytes. */
+/* UDP in IPv4, and a tunnel packet in 1500 bytes; what is cut is itself no longer than that. */
 #define PACKET_BYTES_MIN 28
 #define PACKET_BYTES_MAX 1438
+/* UDP in IPv6 */
+#define PACKET_BYTES_MIN_IPV6 48
+
+#define FLOODS "forged|replayed|unknown|fragments"
+#define SHAPES "plain|esn|ipv6|ah|transport|bundle|fragments"
 
 static const char usage[] =
-	"usage: bench forward --direction out|in --bytes N|imix OPTIONS [--flood forged|replayed|unknown]\n"
+	"usage: bench forward --direction out|in --bytes N|imix OPTIONS [--flood " FLOODS "]\n"
+	"                     [--shape " SHAPES "]\n"
 	"       bench latency --direction out|in --bytes N|imix OPTIONS\n"
 	"       bench load OPTIONS\n"
 	"       bench crypto --direction out|in --bytes N [--path direct|call|queue|all] OPTIONS\n"
@@ -45,15 +51,61 @@ static int parse_number(const char *text, double least, double most, double *val
 
 static int parse_flood(const char *text, enum frames_fault *fault, struct err *err)
 {
-	static const char *const names[] = {
-		[FRAMES_FORGED] = "forged", [FRAMES_REPLAYED] = "replayed", [FRAMES_UNKNOWN] = "unknown"};
+	static const char *const names[] = {[FRAMES_FORGED] = "forged",
+		[FRAMES_REPLAYED] = "replayed",
+		[FRAMES_UNKNOWN] = "unknown",
+		[FRAMES_FRAGMENTS] = "fragments"};
 
 	for (unsigned i = FRAMES_FORGED; i < RTE_DIM(names); i++)
 		if (strcmp(names[i], text) == 0) {
 			*fault = i;
 			return 0;
 		}
-	return err_set(err, EINVAL, "--flood is forged, replayed or unknown");
+	return err_set(err, EINVAL, "--flood is " FLOODS);
+}
+
+static int parse_shape(const char *text, enum site_shape *shape, struct err *err)
+{
+	static const char *const names[] = {
+		[SITE_PLAIN] = "plain",
+		[SITE_ESN] = "esn",
+		[SITE_IPV6] = "ipv6",
+		[SITE_AH] = "ah",
+		[SITE_TRANSPORT] = "transport",
+		[SITE_BUNDLE] = "bundle",
+		[SITE_FRAGMENTS] = "fragments",
+	};
+
+	for (unsigned i = 0; i < RTE_DIM(names); i++)
+		if (strcmp(names[i], text) == 0) {
+			*shape = i;
+			return 0;
+		}
+	return err_set(err, EINVAL, "--shape is " SHAPES);
+}
+
+/* What goes together. */
+static int options_check(const struct bench_options *options, struct err *err)
+{
+	bool is_cut = options->shape == SITE_FRAGMENTS;
+
+	if (options->n_policies < options->n_sas)
+		return err_set(err, EINVAL, "each SA needs a policy");
+	if (options->flood != FRAMES_GOOD && (!options->inbound || options->n_sas > 1))
+		return err_set(err, EINVAL, "a flood comes in, for one SA");
+	if (options->shape != SITE_PLAIN && (options->flood != FRAMES_GOOD || options->in_udp))
+		return err_set(err, EINVAL, "floods and ESP in UDP are of plain tunnels");
+	if (options->packet_bytes != FRAMES_IMIX && is_cut != (options->packet_bytes > PACKET_BYTES_MAX))
+		return err_set(err, EINVAL, "packets of more than %d bytes are cut, and no others",
+			PACKET_BYTES_MAX);
+	if (options->packet_bytes == FRAMES_IMIX && (is_cut || options->flood == FRAMES_FRAGMENTS))
+		return err_set(err, EINVAL, "beside fragments all packets are of one length");
+	if (options->shape == SITE_IPV6 && options->packet_bytes != FRAMES_IMIX &&
+		options->packet_bytes < PACKET_BYTES_MIN_IPV6)
+		return err_set(err, EINVAL, "IPv6 packets have %d bytes at least", PACKET_BYTES_MIN_IPV6);
+	if (!options->directory)
+		return err_set(err, EINVAL, "--directory is needed");
+	return 0;
 }
 
 static int option_set(struct bench_options *options, int option, const char *text, struct err *err)
@@ -69,12 +121,14 @@ static int option_set(struct bench_options *options, int option, const char *tex
 		break;
 	case 'b':
 		if (strcmp(text, "imix") != 0)
-			ret = parse_number(text, PACKET_BYTES_MIN, PACKET_BYTES_MAX, &value, err);
+			ret = parse_number(text, PACKET_BYTES_MIN, SITE_MTU_BYTES, &value, err);
 		options->packet_bytes = (uint16_t)value;
 		break;
 	case 'a':
 		options->algorithm = text;
 		break;
+	case 'S':
+		return parse_shape(text, &options->shape, err);
 	case 'f':
 		return parse_flood(text, &options->flood, err);
 	case 'n':
@@ -116,6 +170,7 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 		{"bytes", required_argument, NULL, 'b'},
 		{"algorithm", required_argument, NULL, 'a'},
 		{"flood", required_argument, NULL, 'f'},
+		{"shape", required_argument, NULL, 'S'},
 		{"sas", required_argument, NULL, 'n'},
 		{"policies", required_argument, NULL, 'p'},
 		{"seconds", required_argument, NULL, 's'},
@@ -141,13 +196,7 @@ static int options_parse(int argc, char **argv, struct bench_options *options, s
 		ret = err_set(err, EINVAL, "unexpected argument %s", argv[optind]);
 	if (options->n_policies == 0)
 		options->n_policies = options->n_sas;
-	if (ret == 0 && options->n_policies < options->n_sas)
-		ret = err_set(err, EINVAL, "each SA needs a policy");
-	if (ret == 0 && options->flood != FRAMES_GOOD && (!options->inbound || options->n_sas > 1))
-		ret = err_set(err, EINVAL, "a flood comes in, for one SA");
-	if (ret == 0 && !options->directory)
-		ret = err_set(err, EINVAL, "--directory is needed");
-	return ret;
+	return ret == 0 ? options_check(options, err) : ret;
 }
 
 int main(int argc, char **argv)

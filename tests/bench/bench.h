@@ -17,8 +17,9 @@ struct bench_options {
 	bool inbound;
 	bool hugepages;
 	bool in_udp;             /* forward: ESP goes in UDP */
+	enum site_shape shape;   /* forward */
 	uint16_t packet_bytes;   /* inner IP packet; or FRAMES_IMIX */
-	enum frames_fault flood; /* inbound, one SA: what is wrong with all packets */
+	enum frames_fault flood; /* inbound, one SA: what is wrong with all packets, or comes beside them */
 	uint32_t n_sas;          /* of a direction */
 	uint32_t n_policies;     /* likewise, and no fewer than SAs */
 	const char *algorithm;   /* as the configuration has it */
@@ -31,7 +32,10 @@ struct bench_options {
 /* The error where nothing happened in the time that was measured. */
 #define STARVED "a worker had no CPU while it was measured: nothing can be said of speed"
 
-/* TSC cycles a packet of a worker that is never idle; in a flood, a packet that it drops. */
+/*
+ * TSC cycles a packet of a worker that is never idle; in a flood, a packet that it drops, but with fragments
+ * in clear, a packet of the tunnel. A packet of SITE_FRAGMENTS is one that is whole, before or afterwards.
+ */
 int bench_forward(const struct bench_options *options, struct err *err);
 
 /* The time that the gateway adds to a packet, at several loads, and what becomes of too much load. */

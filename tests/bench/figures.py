@@ -17,6 +17,8 @@ MEANING = {name: text for name, (_, text) in (LEAST | MOST).items()} | {
 
 FORWARD_FIGURES = {"mpps": 3, "gbps": 3, "cycles": 1, "move_cycles": 1, "crypto_cycles": 1, "efficiency": 3}
 LOAD_FIGURES = ("seconds", "read_seconds", "start_seconds", "apply_seconds")
+# Of a flood of fragments; the worst of the repetitions.
+FRAGMENT_FIGURES = {"tunnel_lost": max, "fragments_held": max, "fragments_held_most": min}
 LATENCY_FIGURES = {"offered_mpps": 3, "mpps": 3, "median_us": 2, "p99_us": 2, "p999_us": 2,
                    "max_us": 1}
 
@@ -157,6 +159,9 @@ class Scenario:
         if self.spec.kind == FLOOD:
             own, good = self.cycles(), reference.cycles()
             return summary("good_cycles", good.values(), 1) | ratio_summary("good_ratio", paired(own, good))
+        if self.spec.workers == 1:
+            own, plain = self.cycles(), reference.cycles()
+            return summary("plain_cycles", plain.values(), 1) | ratio_summary("plain_ratio", paired(own, plain))
         own, one = self.mpps(), reference.mpps()
         return summary("one_worker_mpps", one.values(), 3) | ratio_summary("speedup", paired(own, one))
 
@@ -185,6 +190,9 @@ def forward_figures(spec, used):
     if stages:
         result["stage_cycles"] = {name: round(statistics.median(s.get(name, 0) for s in stages), 1)
                                   for name in stages[0]}
+    for name, worst in FRAGMENT_FIGURES.items():
+        if name in own[0]:
+            result[name] = worst(x[name] for x in own)
     others = [r["other"]["cycles"] for r in used if "other" in r]
     if others:
         result |= summary("other_cycles", others, 1)

@@ -16,9 +16,15 @@
 #include "bench/rewind.h"
 #include "bench/site.h"
 #include "bench/threads.h"
+#include "fwd/reass.h"
 #include "model/sa_conf.h"
 
 #define WARM_UP_US 300000
+/* How often it is looked how many fragments a worker holds. */
+#define HELD_LOOK_US 1000
+
+/* A packet that is too long, one way or the other, is as many frames. */
+#define FRAGMENTS_PER_PACKET 2
 
 /* Replay windows: the usual one, and where many SAs are wound back each round, the smallest. */
 #define WINDOW_PKTS      1024
@@ -40,6 +46,7 @@ struct forward {
 	struct rewind rewinds[SITE_QUEUES_MAX];
 	struct rewind_meeting meeting; /* of workers that share inbound SAs */
 	struct threads threads;
+	uint64_t held_max; /* fragments that a worker was seen to hold */
 };
 
 /* What is read of the workers at one moment; but for the first three, sums of all. */
@@ -55,6 +62,16 @@ struct sample {
 	uint64_t rewind_tsc;
 	uint64_t stages_tsc[STAGE_COUNT];
 };
+
+/* Frames that are received for each packet that is measured. */
+static unsigned frames_per_packet(const struct forward *f)
+{
+	const struct bench_options *options = f->options;
+
+	if (options->flood == FRAMES_FRAGMENTS)
+		return 2; /* a packet of the tunnel, and a fragment beside it */
+	return options->shape == SITE_FRAGMENTS && options->inbound ? FRAGMENTS_PER_PACKET : 1;
+}
 
 static bool shares_inbound_sas(const struct forward *f)
 {
@@ -137,11 +154,31 @@ static double cpu_share(const struct forward *f, const struct sample *a, const s
 	return share;
 }
 
-static void result_print(const struct forward *f, const struct sample *a, const struct sample *b)
+/* How many packets leave if all is well, when so many frames have come. */
+static uint64_t to_send(const struct forward *f, uint64_t received)
+{
+	const struct bench_options *options = f->options;
+
+	switch (options->flood) {
+	case FRAMES_GOOD:
+		if (options->shape == SITE_FRAGMENTS && !options->inbound)
+			return received * FRAGMENTS_PER_PACKET;
+		return received / frames_per_packet(f);
+	case FRAMES_FRAGMENTS:
+		return received / frames_per_packet(f);
+	case FRAMES_REPLAYED:
+		return f->n_frames; /* the first round */
+	default:
+		return 0;
+	}
+}
+
+static void result_print(
+	const struct forward *f, const struct sample *a, const struct sample *b, const struct sample *end)
 {
 	const struct bench_options *options = f->options;
 	/* Where all is well, they are sent too; in a flood, dropped. */
-	double packets = (double)(b->received - a->received);
+	double packets = (double)(b->received - a->received) / frames_per_packet(f);
 	double wall_ns = (double)(b->wall_ns - a->wall_ns);
 
 	printf("{\"direction\": \"%s\", \"packet_bytes\": %u, \"sas\": %u, \"policies\": %u, "
@@ -154,6 +191,10 @@ static void result_print(const struct forward *f, const struct sample *a, const 
 		(double)(b->tsc - a->tsc) * f->n_workers / packets,
 		(double)(b->rewind_tsc - a->rewind_tsc) / packets, packets * 1e3 / wall_ns,
 		(double)(b->busy_loops - a->busy_loops) / (double)(b->loops - a->loops), cpu_share(f, a, b));
+	if (options->flood == FRAMES_FRAGMENTS)
+		printf(", \"tunnel_lost\": %" PRIu64 ", \"fragments_held\": %" PRIu64
+		       ", \"fragments_held_most\": %d",
+			to_send(f, end->received) - end->sent, f->held_max, REASS_PKTS_MAX);
 	stages_print(a, b);
 	puts("}");
 }
@@ -178,16 +219,17 @@ static int outcome_check(const struct forward *f, const struct sample *end, stru
 		[FRAMES_FORGED] = DROP_in_icv,
 		[FRAMES_REPLAYED] = DROP_in_replay,
 		[FRAMES_UNKNOWN] = DROP_in_no_sa,
+		[FRAMES_FRAGMENTS] = DROP_frag_full,
 	};
 	enum frames_fault flood = f->options->flood;
-	uint64_t n_to_send = flood == FRAMES_GOOD ? end->received : 0;
-	uint64_t n_to_drop;
+	uint64_t n_to_send = to_send(f, end->received);
+	uint64_t n_to_drop = flood == FRAMES_GOOD ? 0 : end->received - n_to_send;
+	/* What still waited for its packet's other fragments when the worker ended. */
+	uint64_t n_waited = drops_of(f, DROP_shutdown);
 
-	if (flood == FRAMES_REPLAYED)
-		n_to_send = f->n_frames; /* the first round */
-	n_to_drop = end->received - n_to_send;
 	if (end->received > 0 && end->sent == n_to_send && end->drops == n_to_drop &&
-		(flood == FRAMES_GOOD || drops_of(f, reasons[flood]) == n_to_drop))
+		n_waited <= (flood == FRAMES_FRAGMENTS ? REASS_PKTS_MAX : 0) &&
+		(flood == FRAMES_GOOD || drops_of(f, reasons[flood]) + n_waited == n_to_drop))
 		return 0;
 	return err_set(err, EIO,
 		"of %" PRIu64 " packets %" PRIu64 " were sent, not %" PRIu64
@@ -203,7 +245,8 @@ static int rewinds_begin(struct forward *f)
 	uint16_t ethdev = control->ports.ports[SITE_PORT_WAN].ethdev;
 	int ret = 0;
 
-	if (!f->options->inbound || f->options->flood != FRAMES_GOOD)
+	if (!f->options->inbound ||
+		(f->options->flood != FRAMES_GOOD && f->options->flood != FRAMES_FRAGMENTS))
 		return 0;
 	for (unsigned i = 0; ret == 0 && i < f->n_workers; i++)
 		ret = shares_inbound_sas(f) ? rewind_init_shared(&f->rewinds[i], &f->meeting, control, ethdev,
@@ -211,6 +254,24 @@ static int rewinds_begin(struct forward *f)
 					    : rewind_init(&f->rewinds[i], control, ethdev, (uint16_t)i,
 						      f->frame_sas[i], f->n_frames);
 	return ret;
+}
+
+/* Let the workers run for the time that is measured. */
+static void run(struct forward *f)
+{
+	uint64_t end_ns = clock_now_ns() + (uint64_t)(f->options->seconds * 1e9);
+
+	if (f->options->flood != FRAMES_FRAGMENTS) {
+		usleep((useconds_t)(f->options->seconds * 1e6));
+		return;
+	}
+	while (clock_now_ns() < end_ns) {
+		const volatile struct reass_counters *counters =
+			reass_counters(f->threads.threads[0].worker->reass);
+
+		f->held_max = RTE_MAX(f->held_max, counters->held);
+		usleep(HELD_LOOK_US);
+	}
 }
 
 static int measure(struct forward *f, struct err *err)
@@ -223,7 +284,7 @@ static int measure(struct forward *f, struct err *err)
 	if (ret == 0) {
 		usleep(WARM_UP_US);
 		before = sample_take(f);
-		usleep((useconds_t)(f->options->seconds * 1e6));
+		run(f);
 		after = sample_take(f);
 	}
 	rewind_meeting_close(&f->meeting);
@@ -236,7 +297,7 @@ static int measure(struct forward *f, struct err *err)
 	if (ret == 0 && after.received == before.received)
 		ret = err_set(err, EIO, STARVED);
 	if (ret == 0)
-		result_print(f, &before, &after);
+		result_print(f, &before, &after, &end);
 	return ret;
 }
 
@@ -254,7 +315,7 @@ static unsigned cpus_count(const char *cpus)
 /* Workers that share an SA need one that holds a round; see rewind.h. */
 static uint32_t window_pkts(const struct forward *f)
 {
-	if (shares_inbound_sas(f))
+	if (shares_inbound_sas(f) || f->options->flood == FRAMES_FRAGMENTS)
 		return f->n_frames * f->n_workers;
 	return f->options->n_sas < MANY_SAS ? WINDOW_PKTS : WINDOW_MANY_PKTS;
 }
@@ -264,10 +325,12 @@ static int forward_init(struct forward *f, const struct bench_options *options, 
 	*f = (struct forward){
 		.options = options,
 		.n_workers = cpus_count(options->cpus),
-		.n_frames = frames_count(options->n_policies),
+		.n_frames = frames_count(options->n_policies, options->flood),
 	};
 	if (f->n_workers > SITE_QUEUES_MAX)
 		return err_set(err, EINVAL, "more than %d workers", SITE_QUEUES_MAX);
+	if (f->n_workers > 1 && (options->shape != SITE_PLAIN || options->flood == FRAMES_FRAGMENTS))
+		return err_set(err, EINVAL, "several workers are measured with plain tunnels alone");
 	if (!frames_share_sas(options->n_sas, f->n_workers) &&
 		(options->n_sas % f->n_workers != 0 || options->n_policies % f->n_workers != 0))
 		return err_set(err, EINVAL, "each worker needs as many SAs and policies as the others");
@@ -298,6 +361,7 @@ static int configuration_write(const struct forward *f, struct err *err)
 	const struct bench_options *options = f->options;
 	struct site site = {
 		.directions = options->inbound ? SITE_IN : SITE_OUT,
+		.shape = options->shape,
 		.hugepages = options->hugepages,
 		.cpus = options->cpus,
 		.algorithm = options->algorithm,
@@ -321,6 +385,8 @@ static int frames_make(const struct forward *f, struct err *err)
 	for (unsigned i = 0; ret == 0 && i < f->n_workers; i++) {
 		const struct frames frames = {
 			.path = f->frames_paths[i],
+			.n_frames = f->n_frames,
+			.shape = options->shape,
 			.inner_bytes = options->packet_bytes,
 			.n_sas = options->n_sas,
 			.n_policies = options->n_policies,

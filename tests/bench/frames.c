@@ -14,7 +14,10 @@
 
 #include "base/array.h"
 #include "bench/site.h"
+#include "fwd/frag.h"
+#include "ipsec/ah.h"
 #include "ipsec/esp_out.h"
+#include "ipsec/ipcomp.h"
 #include "ipsec/natt.h"
 #include "ipsec/sa.h"
 #include "net/rewrite.h"
@@ -27,6 +30,14 @@
 
 #define SPI_UNKNOWN_FIRST UINT32_C(0x80000000) /* above those of site.c */
 #define FORGED_BIT        0x01
+
+/* Bytes of 16 values, which DEFLATE makes some half as long. */
+#define COMPRESSIBLE_MASK 0x0f
+
+/* Fragments in clear: as long as small packets, from anywhere in 100.64.0.0/10. */
+#define FRAGMENT_BYTES         60
+#define FRAGMENT_SOURCES_FIRST UINT32_C(0x64400000)
+#define FRAGMENT_SOURCES       (UINT32_C(1) << 22)
 
 struct pcap_header {
 	uint32_t magic;
@@ -47,6 +58,9 @@ struct pcap_record {
 /* What the peers need to send: their ends of the tunnels. */
 struct peers {
 	struct crypto_worker *worker;
+	struct ipcomp *ipcomp;
+	struct frag frag;
+	uint64_t generated; /* frag counts it, and nobody reads it */
 	struct drops drops;
 	struct sa_tally tally;
 	const struct crypto *crypto;
@@ -55,20 +69,26 @@ struct peers {
 	size_t n_sas;
 };
 
-uint32_t frames_count(uint32_t n_policies)
+uint32_t frames_count(uint32_t n_policies, enum frames_fault fault)
 {
 	uint32_t wanted = rte_align32pow2(n_policies * FRAMES_PER_POLICY);
 
+	if (fault == FRAMES_FRAGMENTS)
+		return FRAMES_WITH_FRAGMENTS;
 	return RTE_MIN(RTE_MAX(wanted, (uint32_t)FRAMES_MIN), (uint32_t)FRAMES_MAX);
 }
 
-static int peers_init(
-	struct peers *peers, const struct gateway *gateway, const struct crypto *crypto, struct err *err)
+static int peers_init(struct peers *peers, const struct gateway *gateway, const struct crypto *crypto,
+	struct rte_mempool *pool, struct err *err)
 {
+	const struct ipcomp_conf ipcomp = {.socket = SOCKET_ID_ANY};
 	int ret = crypto_worker_create(crypto, 0, SOCKET_ID_ANY, &peers->worker, err);
 
+	if (ret == 0)
+		ret = ipcomp_create(&ipcomp, &peers->ipcomp, err);
 	if (ret == 0 && crypto_worker_warm_up(peers->worker) != 0)
 		ret = err_set(err, EIO, "the crypto device does not start");
+	peers->frag = (struct frag){.packets = pool, .generated = &peers->generated};
 	peers->tally = (struct sa_tally){.drops = &peers->drops};
 	peers->crypto = crypto;
 	peers->gateway = gateway;
@@ -83,6 +103,7 @@ static void peers_fini(struct peers *peers)
 		if (peers->sas[i])
 			sa_destroy(peers->sas[i]);
 	free(peers->sas);
+	ipcomp_destroy(peers->ipcomp);
 	if (peers->worker)
 		crypto_worker_destroy(peers->worker);
 }
@@ -121,54 +142,135 @@ static uint32_t random_policy(const struct frames *frames)
 	return (uint32_t)rte_rand_max(n_own) * frames->n_queues + frames->queue;
 }
 
-/* Append the inner packet to the empty mbuf, described as parse_burst does. */
-static void inner_append(struct rte_mbuf *m, const struct frames *frames, uint16_t bytes, uint32_t policy)
+static uint8_t random_byte(const struct frames *frames)
 {
-	uint8_t *packet = (uint8_t *)rte_pktmbuf_append(m, bytes);
-	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)packet;
-	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
-	rte_be32_t here = random_address(SITE_LOCAL_NETWORK, UINT16_MAX + 1);
-	rte_be32_t there = random_address(site_remote_network(policy), SITE_REMOTE_ADDRESSES);
+	return (uint8_t)(rte_rand() & (frames->shape == SITE_BUNDLE ? COMPRESSIBLE_MASK : UINT8_MAX));
+}
 
-	for (uint16_t i = 0; i < bytes; i++)
-		packet[i] = (uint8_t)rte_rand();
+static void ipv4_write(struct rte_ipv4_hdr *ip, uint16_t bytes, rte_be32_t source, rte_be32_t destination)
+{
 	*ip = (struct rte_ipv4_hdr){
 		.version_ihl = RTE_IPV4_VHL_DEF,
 		.total_length = rte_cpu_to_be_16(bytes),
 		.time_to_live = 64,
 		.next_proto_id = IPPROTO_UDP,
-		.src_addr = frames->inbound ? there : here,
-		.dst_addr = frames->inbound ? here : there,
+		.src_addr = source,
+		.dst_addr = destination,
 	};
 	ip->hdr_checksum = rte_ipv4_cksum(ip);
-	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(bytes - sizeof(*ip)));
+}
+
+static void ipv6_write(struct rte_ipv6_hdr *ip, uint16_t bytes, rte_be32_t source, rte_be32_t destination)
+{
+	*ip = (struct rte_ipv6_hdr){
+		.vtc_flow = rte_cpu_to_be_32(UINT32_C(6) << 28),
+		.payload_len = rte_cpu_to_be_16((uint16_t)(bytes - sizeof(*ip))),
+		.proto = IPPROTO_UDP,
+		.hop_limits = 64,
+		.src_addr = SITE_IPV6_PREFIX,
+		.dst_addr = SITE_IPV6_PREFIX,
+	};
+	memcpy(ip->src_addr + sizeof(ip->src_addr) - sizeof(source), &source, sizeof(source));
+	memcpy(ip->dst_addr + sizeof(ip->dst_addr) - sizeof(destination), &destination, sizeof(destination));
+}
+
+/* Append the inner packet to the empty mbuf, described as parse_burst does. */
+static void inner_append(struct rte_mbuf *m, const struct frames *frames, uint16_t bytes, uint32_t policy)
+{
+	uint8_t *packet = (uint8_t *)rte_pktmbuf_append(m, bytes);
+	bool is_ipv6 = frames->shape == SITE_IPV6;
+	uint16_t l4 = is_ipv6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(packet + l4);
+	rte_be32_t here = random_address(SITE_LOCAL_NETWORK, UINT16_MAX + 1);
+	rte_be32_t there = random_address(site_remote_network(policy), SITE_REMOTE_ADDRESSES);
+	rte_be32_t source = frames->inbound ? there : here, destination = frames->inbound ? here : there;
+
+	for (uint16_t i = 0; i < bytes; i++)
+		packet[i] = random_byte(frames);
+	if (is_ipv6)
+		ipv6_write((struct rte_ipv6_hdr *)packet, bytes, source, destination);
+	else
+		ipv4_write((struct rte_ipv4_hdr *)packet, bytes, source, destination);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(bytes - l4));
 	udp->dgram_cksum = 0;
-	*pkt_of(m) =
-		(struct pkt){.family = IP_V4, .protocol = IPPROTO_UDP, .l4 = sizeof(*ip), .ip_len = bytes};
+	*pkt_of(m) = (struct pkt){
+		.family = is_ipv6 ? IP_V6 : IP_V4, .protocol = IPPROTO_UDP, .l4 = l4, .ip_len = bytes};
+}
+
+/* A fragment to the gateway, the first of a packet whose others never come; NULL without a buffer. */
+static struct rte_mbuf *fragment_make(struct rte_mempool *pool)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	struct rte_ipv4_hdr *ip;
+
+	if (!m)
+		return NULL;
+	ip = (struct rte_ipv4_hdr *)rte_pktmbuf_append(m, FRAGMENT_BYTES);
+	memset(ip, 0, FRAGMENT_BYTES);
+	ipv4_write(ip, FRAGMENT_BYTES, random_address(FRAGMENT_SOURCES_FIRST, FRAGMENT_SOURCES),
+		rte_cpu_to_be_32(SITE_GATEWAY));
+	ip->packet_id = (rte_be16_t)rte_rand();
+	ip->fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_MF_FLAG);
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	*pkt_of(m) = (struct pkt){.family = IP_V4};
+	return m;
+}
+
+static void encrypt(struct peers *peers, struct burst *burst)
+{
+	crypto_run(peers->worker, burst, &peers->tally);
+	while (burst->n == 0 && crypto_in_flight(peers->worker) > 0)
+		crypto_poll(peers->worker, burst);
+}
+
+/* Apply one SA to the packet, as the peer does; with the number `seq`, or the SA's next for 0. */
+static void sa_apply(struct peers *peers, struct burst *burst, struct sa *sa, uint32_t seq)
+{
+	pkt_of(burst->pkts[0])->sa = sa;
+	if (seq != 0)
+		atomic_store(&sa->seq.next, seq);
+	if (sa->protocol == SA_IPCOMP) {
+		ipcomp_out(peers->ipcomp, burst, &peers->tally);
+	} else if (sa->protocol == SA_AH) {
+		ah_out_prepare(burst, &peers->tally);
+		encrypt(peers, burst);
+		ah_out_finish(burst, &peers->tally);
+	} else {
+		esp_out_prepare(burst, &peers->tally);
+		encrypt(peers, burst);
+		esp_out_finish(burst, &peers->tally);
+	}
 }
 
 /*
- * Put the packet into its tunnel, as the peer does; with the number `seq`, or the SA's next for 0. False if
- * that fails, and the packet is gone.
+ * Put the packet into its tunnel, and into the SAs around that. False if that fails, and the packet is gone.
  */
-static bool tunnel_enter(struct peers *peers, struct rte_mbuf *m, uint32_t sa, uint32_t seq)
+static bool tunnel_enter(
+	struct peers *peers, struct burst *burst, uint32_t sa, uint32_t n_steps, uint32_t seq)
 {
-	struct burst burst = {.n = 1, .pkts = {m}};
-
-	pkt_of(m)->sa = peers_sa(peers, sa);
-	if (!pkt_of(m)->sa) {
-		rte_pktmbuf_free(m);
-		return false;
+	for (uint32_t i = sa; burst->n == 1 && i < sa + n_steps; i++) {
+		if (!peers_sa(peers, i)) {
+			rte_pktmbuf_free(burst->pkts[0]);
+			return false;
+		}
+		sa_apply(peers, burst, peers->sas[i], seq);
 	}
-	if (seq != 0)
-		atomic_store(&pkt_of(m)->sa->seq.next, seq);
-	esp_out_prepare(&burst, &peers->tally);
-	crypto_run(peers->worker, &burst, &peers->tally);
-	while (burst.n == 0 && crypto_in_flight(peers->worker) > 0)
-		crypto_poll(peers->worker, &burst);
-	esp_out_finish(&burst, &peers->tally);
-	natt_out(&burst, &(struct burst){0}, &peers->drops);
-	return burst.n == 1;
+	natt_out(burst, &(struct burst){0}, &peers->drops);
+	return burst->n == 1;
+}
+
+/* Cut a packet that is too long for the link, into no more than a burst; false if that fails. */
+static bool link_cut(struct peers *peers, struct burst *burst)
+{
+	struct burst whole = *burst;
+	struct frag_cut cut = {.from = &whole};
+
+	pkt_of(whole.pkts[0])->icmp_mtu = SITE_MTU_BYTES;
+	burst->n = 0;
+	/* The second time it says that there are no more. */
+	return frag_fill(&peers->frag, &cut, burst, &peers->drops) &&
+	       !frag_fill(&peers->frag, &cut, &(struct burst){0}, &peers->drops);
 }
 
 static void esp_spoil(struct rte_mbuf *m, enum frames_fault fault)
@@ -194,30 +296,52 @@ static int frame_write(FILE *out, struct rte_mbuf *m)
 	const struct rte_ether_addr from = {{0x02, 0x00, 0x5e, 0x00, 0x00, 0x01}};
 	struct pcap_record record;
 
-	ethernet_prepend_one(m, &to, &from, 0, RTE_ETHER_TYPE_IPV4);
+	ethernet_prepend_one(
+		m, &to, &from, 0, pkt_of(m)->family == IP_V6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
 	record = (struct pcap_record){.kept_bytes = m->data_len, .bytes = m->data_len};
 	fwrite(&record, sizeof(record), 1, out);
 	fwrite(rte_pktmbuf_mtod(m, void *), m->data_len, 1, out);
 	return ferror(out) ? -EIO : 0;
 }
 
-/* Frame i; NULL if it can't be made. */
-static struct rte_mbuf *frame_make(
-	const struct frames *frames, struct peers *peers, struct rte_mempool *pool, uint32_t i)
+/* Make frame i, or several from frame i on; false if it can't be. */
+static bool frames_make(const struct frames *frames, struct peers *peers, struct rte_mempool *pool,
+	uint32_t i, struct burst *made)
 {
 	uint32_t policy = random_policy(frames);
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	uint32_t n_steps = site_steps(frames->shape);
 
-	if (!m)
-		return NULL;
-	frames->sas[i] = policy % frames->n_sas;
-	inner_append(m, frames, inner_bytes(frames, i), policy);
+	frames->sas[i] = policy % frames->n_sas * n_steps;
+	*made = (struct burst){.n = 1, .pkts = {rte_pktmbuf_alloc(pool)}};
+	if (!made->pkts[0])
+		return false;
+	inner_append(made->pkts[0], frames, inner_bytes(frames, i), policy);
 	if (!frames->inbound)
-		return m;
-	if (!tunnel_enter(peers, m, frames->sas[i], shared_seq(frames, i)))
-		return NULL;
-	esp_spoil(m, frames->fault);
-	return m;
+		return true;
+	if (!tunnel_enter(peers, made, frames->sas[i], n_steps, shared_seq(frames, i)))
+		return false;
+	if (frames->shape == SITE_FRAGMENTS && !link_cut(peers, made))
+		return false;
+	if (frames->fault == FRAMES_FRAGMENTS)
+		made->pkts[made->n++] = fragment_make(pool);
+	else
+		esp_spoil(made->pkts[0], frames->fault);
+	return made->pkts[made->n - 1] != NULL;
+}
+
+/* Write what was made from frame i on, and free it. */
+static int made_write(FILE *out, const struct frames *frames, uint32_t i, const struct burst *made)
+{
+	int ret = i + made->n <= frames->n_frames ? 0 : -EIO;
+
+	for (uint16_t j = 0; j < made->n; j++) {
+		if (ret == 0) {
+			frames->sas[i + j] = frames->sas[i];
+			ret = frame_write(out, made->pkts[j]);
+		}
+		rte_pktmbuf_free(made->pkts[j]);
+	}
+	return ret;
 }
 
 static int frames_write_all(
@@ -228,17 +352,15 @@ static int frames_write_all(
 		.minor = 4,
 		.snap_bytes = PCAP_SNAP_BYTES,
 		.link = PCAP_LINK_ETHER};
+	struct burst made;
 	int ret = 0;
 
 	rte_srand(FRAME_SEED + frames->queue);
 	fwrite(&header, sizeof(header), 1, out);
-	for (uint32_t i = 0; ret == 0 && i < frames_count(frames->n_policies); i++) {
-		struct rte_mbuf *m = frame_make(frames, peers, pool, i);
-
-		if (!m)
+	for (uint32_t i = 0; ret == 0 && i < frames->n_frames; i += made.n) {
+		if (!frames_make(frames, peers, pool, i, &made))
 			return -EIO;
-		ret = frame_write(out, m);
-		rte_pktmbuf_free(m);
+		ret = made_write(out, frames, i, &made);
 	}
 	return ret;
 }
@@ -253,7 +375,7 @@ int frames_write(const struct frames *frames, const struct gateway *gateway, con
 	int ret = 0;
 
 	if (frames->inbound)
-		ret = peers_init(&peers, gateway, crypto, err);
+		ret = pool ? peers_init(&peers, gateway, crypto, pool, err) : -ENOMEM;
 	if (ret == 0) {
 		ret = out && pool ? frames_write_all(out, frames, &peers, pool) : -EIO;
 		if (out && fclose(out) != 0)

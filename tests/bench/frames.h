@@ -8,6 +8,7 @@
 #define CULVERT_TESTS_BENCH_FRAMES_H
 
 #include "base/err.h"
+#include "bench/site.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
 
@@ -28,18 +29,28 @@
 #define FRAMES_IMIX      0
 #define FRAMES_IMIX_MEAN 344
 
-/* What is wrong with inbound frames. */
+/* What is wrong with inbound frames, or comes beside them. */
 enum frames_fault {
 	FRAMES_GOOD,
 	FRAMES_FORGED,   /* a bit of the ICV; the number is fresh, so that only the crypto can tell */
 	FRAMES_REPLAYED, /* nothing, but their windows are not put back after the first round */
 	FRAMES_UNKNOWN,  /* the SPI: a random one that no SA has */
+	/* Nothing, but behind each comes a fragment in clear to the gateway, of a packet that has no other */
+	FRAMES_FRAGMENTS,
 };
 
+/*
+ * Where fragments are among the frames: twice as many of them as a worker holds at most, so that none is
+ * still there when it comes again.
+ */
+#define FRAMES_WITH_FRAGMENTS 8192
+
 struct frames {
-	const char *path;     /* the file is made anew */
+	const char *path; /* the file is made anew */
+	uint32_t n_frames;
+	enum site_shape shape;
 	uint16_t inner_bytes; /* of the IP packet inside the tunnel, 28 at least; or FRAMES_IMIX */
-	uint32_t n_sas;
+	uint32_t n_sas;       /* as the site has them: all of a bundle are one */
 	uint32_t n_policies;
 	bool inbound;
 	enum frames_fault fault;
@@ -50,7 +61,7 @@ struct frames {
 	 */
 	uint32_t queue;
 	uint32_t n_queues;
-	uint32_t *sas; /* out: the SA of each frame */
+	uint32_t *sas; /* out: the SA of each frame, innermost; of a fragment in clear, of the one before */
 };
 
 /* One frame, and all of a file. */
@@ -65,7 +76,7 @@ struct frame_list {
 };
 
 /* How many frames there are for that many policies. */
-uint32_t frames_count(uint32_t n_policies);
+uint32_t frames_count(uint32_t n_policies, enum frames_fault fault);
 
 /* Whether the queues have SAs in common. */
 static inline bool frames_share_sas(uint32_t n_sas, uint32_t n_queues)

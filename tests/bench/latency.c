@@ -254,6 +254,7 @@ static int frames_make(const struct latency *l, struct err *err)
 		.inner_bytes = l->options->packet_bytes,
 		.n_sas = l->options->n_sas,
 		.n_policies = l->options->n_policies,
+		.n_frames = l->n_frames,
 		.inbound = l->options->inbound,
 		.n_queues = 1,
 		.sas = l->frame_sas,
@@ -265,7 +266,7 @@ static int frames_make(const struct latency *l, struct err *err)
 static int latency_init(struct latency *l, const struct bench_options *options, struct err *err)
 {
 	*l = (struct latency){.options = options};
-	l->n_frames = frames_count(options->n_policies);
+	l->n_frames = frames_count(options->n_policies, FRAMES_GOOD);
 	l->frame_sas = xcalloc(l->n_frames, sizeof(l->frame_sas[0]));
 	snprintf(l->yaml_path, sizeof(l->yaml_path), "%s/latency.yaml", options->directory);
 	snprintf(l->frames_path, sizeof(l->frames_path), "%s/latency.pcap", options->directory);

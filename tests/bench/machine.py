@@ -118,6 +118,8 @@ class Machine:
             command += ["--direction", spec.direction, "--bytes", str(spec.size), "--seconds", str(seconds)]
         if spec.flood:
             command += ["--flood", spec.flood]
+        if spec.shape:
+            command += ["--shape", spec.shape]
         if spec.in_udp:
             command.append("--udp")
         if self.hugepages:

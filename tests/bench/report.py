@@ -75,12 +75,27 @@ def print_speedup(results):
     print("1sa: one SA of both workers; else each has its own.\n")
 
 
+def print_shapes(results):
+    rows = [["tunnels of another shape", "Mpps", "Gbit/s", "cycles", "a plain tunnel's", "this/plain"]]
+    rows += [[r["scenario"], spread(r, "mpps"), spread(r, "gbps"), spread(r, "cycles"), compared(r, "plain_cycles"),
+              compared(r, "plain_ratio")] for r in results]
+    print_table(rows)
+    print("plain: one SA of AES-128-GCM, IPv4 in IPv4, packets as long (of 1500 bytes: 1400); of ah: ESP that does not "
+          "encrypt.\n")
+
+
 def print_flood(results):
     rows = [["flood", "Mpps", "cycles", "a good packet's", "flood/good"]]
     rows += [[r["scenario"], spread(r, "mpps"), spread(r, "cycles"), compared(r, "good_cycles"),
               compared(r, "good_ratio")] for r in results]
     print_table(rows)
-    print("cycles of a packet received and dropped, moving it from the source included, as in the good packet's.\n")
+    print("cycles of a packet received and dropped, moving it from the source included, as in the good packet's; of "
+          "fragments: of a packet of the tunnel, and the fragment that comes beside each.")
+    for r in results:
+        if "fragments_held" in r:
+            print(f"{r['scenario']}: {r['tunnel_lost']} packets of the tunnel were lost; a worker held "
+                  f"{r['fragments_held']} fragments at most, of {r['fragments_held_most']} that it may")
+    print()
 
 
 def print_latency(results):
@@ -127,13 +142,14 @@ def print_stages(results):
 def print_results(results):
     measured = [r for r in results if "error" not in r]
     if measured:
-        print(f"ESP tunnel, IPv4 in IPv4; {max(r['repetitions'] for r in measured)} repetitions; "
+        print(f"ESP tunnel, IPv4 in IPv4, where nothing else is said; {max(r['repetitions'] for r in measured)} repetitions; "
               f"hugepages: {'yes' if measured[0]['hugepages'] else 'no'}")
         print("median (least..most); cycles are of the TSC, a packet of one worker; bytes and Gbit/s are of the inner "
               "IP packets\n")
     of_kind = {kind: [r for r in measured if r["kind"] == kind] for kind in (FORWARD, FLOOD, LATENCY, LOAD)}
     for printer, some in ((print_forward, of_kind[FORWARD]),
                           (print_speedup, [r for r in of_kind[FORWARD] if "speedup" in r]),
+                          (print_shapes, [r for r in of_kind[FORWARD] if "plain_ratio" in r]),
                           (print_flood, of_kind[FLOOD]), (print_latency, of_kind[LATENCY]),
                           (print_load, of_kind[LOAD]), (print_stages, [r for r in measured if "stage_cycles" in r])):
         if some:
@@ -189,7 +205,7 @@ def measure_all(scenarios, machine, repetitions):
         for scenario in scenarios:
             if scenario.error or (scenario.spec.kind == LOAD and i >= LOAD_REPETITIONS):
                 continue
-            print(f"\rrepetition {i + 1} of {repetitions}: {scenario.spec.name:24}", end="", file=sys.stderr,
+            print(f"\rrepetition {i + 1} of {repetitions}: {scenario.spec.name:28}", end="", file=sys.stderr,
                   flush=True)
             try:
                 scenario.measure(machine, Witness)

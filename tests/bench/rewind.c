@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "ipsec/sa.h"
+#include "model/policy.h"
 
 /* More frames than can be between a receive queue and the window: those of a burst and in a crypto device. */
 #define IN_FLIGHT_FRAMES 256
@@ -114,6 +115,14 @@ static void span_add(struct rewind *rewind, struct span span, void *window)
 		point_add(rewind, span.last + IN_FLIGHT_FRAMES, window);
 }
 
+/* The frames are for an SA, and for those around it. IPComp has no window. */
+static void spans_add(struct rewind *rewind, struct span span, const struct sa *sa)
+{
+	for (; sa; sa = sa->around)
+		if (sa->replay)
+			span_add(rewind, span, sa->replay);
+}
+
 static void points_make(struct rewind *rewind, const struct control *control, const uint32_t *sas)
 {
 	struct span *spans = xcalloc(control->n_sas, sizeof(spans[0]));
@@ -126,11 +135,11 @@ static void points_make(struct rewind *rewind, const struct control *control, co
 		span->first = RTE_MIN(span->first, i);
 		span->last = i;
 	}
-	/* Two points an SA at most, and each SA has a frame at least. */
-	rewind->points = xcalloc(2 * (size_t)rewind->n_frames, sizeof(rewind->points[0]));
+	/* Two points an SA of a bundle at most, and each bundle has a frame at least. */
+	rewind->points = xcalloc(2 * (size_t)POLICY_BUNDLE_MAX * rewind->n_frames, sizeof(rewind->points[0]));
 	for (size_t i = 0; i < control->n_sas; i++)
 		if (spans[i].first != NO_FRAME)
-			span_add(rewind, spans[i], control->sas[i]->replay);
+			spans_add(rewind, spans[i], control->sas[i]);
 	qsort(rewind->points, rewind->n_points, sizeof(rewind->points[0]), point_compare);
 	free(spans);
 }

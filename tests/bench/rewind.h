@@ -58,7 +58,8 @@ struct rewind {
 
 /*
  * Wind back the windows of the SAs that receive what queue `queue` of the port brings: frame i is for SA
- * sas[i]. The ports are set up, and no packet has been received. Returns 0 or -errno; then nothing is left.
+ * sas[i], and for those around it in its bundle. The ports are set up, and no packet has been received.
+ * Returns 0 or -errno; then nothing is left.
  */
 int rewind_init(struct rewind *rewind, const struct control *control, uint16_t ethdev, uint16_t queue,
 	const uint32_t *sas, uint32_t n_frames);

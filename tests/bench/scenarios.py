@@ -5,9 +5,12 @@ import fnmatch
 
 IMIX = "imix"
 IMIX_SIZES, IMIX_SHARES, IMIX_MEAN = "64,570,1400", "7,4,1", 344
-ALGORITHMS = {"gcm": "aes128gcm16", "cbc": "aes128-sha256"}
+ALGORITHMS = {"gcm": "aes128gcm16", "cbc": "aes128-sha256", "chacha": "chacha20poly1305", "null": "null-sha256"}
+TARGETS = ("gcm", "cbc")  # which DPDK's own tools are measured with
 SIZES = (64, 512, 1400)
-FLOODS = ("forged", "replayed", "unknown")
+FLOODS = ("forged", "replayed", "unknown", "fragments")
+SHAPES = ("esn", "ipv6", "transport", "bundle")  # of gcm; with "ah" and "fragments", see tests/bench/site.h
+FRAGMENTS, FRAGMENTS_SIZE = "fragments", 1500
 LOAD_SAS = (10000, 100000)  # tunnels
 FORWARD, FLOOD, LATENCY, LOAD = "forward", "flood", "latency", "load"
 
@@ -27,6 +30,7 @@ class Spec:
     default: bool = False
     quick: bool = False
     in_udp: bool = False  # ESP goes in UDP
+    shape: str = ""  # what tunnels are made of, where it is not ESP, IPv4 in IPv4
 
     @property
     def name(self):
@@ -40,27 +44,45 @@ class Spec:
         name += f"-{short(self.sas)}sa"
         if self.policies != self.sas:
             name += f"-{short(self.policies)}pol"
-        return name + (f"-{self.workers}w" if self.workers > 1 else "") + ("-udp" if self.in_udp else "")
+        name += f"-{self.workers}w" if self.workers > 1 else ""
+        return name + ("-udp" if self.in_udp else "") + (f"-{self.shape}" if self.shape else "")
 
     @property
     def bytes(self):
         return IMIX_MEAN if self.size == IMIX else self.size
 
     @property
+    def is_plain(self):
+        return not self.in_udp and not self.shape and self.family in TARGETS
+
+    @property
     def reference(self):
         """The name of the scenario that this one is to be compared to, or None: a flood to good packets, two
-        workers to one. Where each worker has one SA of its own, the one has one, since that is what each does."""
+        workers to one, a shape to the plain tunnel. Where each worker has one SA of its own, the one has one, since
+        that is what each does."""
         if self.kind == FLOOD:
             return dataclasses.replace(self, kind=FORWARD, flood="").name
+        if self.kind == FORWARD and self.workers == 1 and not self.is_plain:
+            return self.plain
         if self.workers == 1:
             return None
         sas = 1 if self.sas == self.workers else self.sas
         return dataclasses.replace(self, workers=1, sas=sas, policies=sas).name
 
     @property
+    def plain(self):
+        """The plain tunnel: AH's is ESP with the same integrity alone, which has none; what is cut fits no plain
+        one, and is compared to the longest."""
+        if self.family == "null" and not self.shape:
+            return None
+        family = "null" if self.family == "null" else "gcm"
+        size = SIZES[-1] if self.shape == FRAGMENTS else self.size
+        return dataclasses.replace(self, family=family, size=size, in_udp=False, shape="").name
+
+    @property
     def has_peers(self):
         """Whether DPDK's own tools are measured beside it."""
-        return self.kind == FORWARD and not self.in_udp
+        return self.kind == FORWARD and self.is_plain
 
 
 def short(number):
@@ -68,7 +90,7 @@ def short(number):
 
 
 def forwarding():
-    for family in ALGORITHMS:
+    for family in TARGETS:
         for sas in (1, 1000, 100000):
             for direction in ("out", "in"):
                 for size in SIZES + (IMIX,):
@@ -98,10 +120,23 @@ def in_udp():
             yield Spec("gcm", direction, size, 1, 1, default=True, in_udp=True)
 
 
+def shapes():
+    """What else tunnels are made of; AH beside ESP that does not encrypt either."""
+    for direction in ("out", "in"):
+        for size in (64, 1400):
+            default = size == 1400
+            for shape in SHAPES:
+                yield Spec("gcm", direction, size, 1, 1, default=default, shape=shape)
+            yield Spec("chacha", direction, size, 1, 1, default=default)
+            yield Spec("null", direction, size, 1, 1, default=default)
+            yield Spec("null", direction, size, 1, 1, default=default, shape="ah")
+        yield Spec("gcm", direction, FRAGMENTS_SIZE, 1, 1, default=True, shape=FRAGMENTS)
+
+
 def specs():
     """The table of scenarios."""
-    table = list(forwarding()) + list(two_workers()) + list(in_udp())
-    for family in ALGORITHMS:
+    table = list(forwarding()) + list(two_workers()) + list(in_udp()) + list(shapes())
+    for family in TARGETS:
         for flood in FLOODS:
             table.append(Spec(family, "in", 64, 1, 1, kind=FLOOD, flood=flood, default=family == "gcm",
                               quick=family == "gcm"))

@@ -89,7 +89,63 @@ class Forward(Bench):
         self.assertIn("replay window", done.stderr)
 
 
+class Shapes(Bench):
+    """Each ends with an error where a packet does not get through all of its SAs, see site.h."""
+
+    def test_are_sent_and_received(self):
+        for shape in ("esn", "ipv6", "ah", "transport", "bundle"):
+            for direction in ("out", "in"):
+                with self.subTest(f"{shape} {direction}"):
+                    # More than what IPComp tries to compress.
+                    self.forward("--direction", direction, "--shape", shape, "--bytes", "512")
+
+    def test_of_many_sas(self):
+        for shape in ("ipv6", "bundle"):
+            self.assertGreater(self.forward("--direction", "in", "--shape", shape, "--sas", "50")["rewind_cycles"], 0)
+
+    def test_the_configuration_is_of_the_shape(self):
+        for shape, texts in (("esn", ["esn: true"]), ("ipv6", ["2001:db8::10.1.0.0/112"]), ("ah", ["ah: sha256"]),
+                             ("transport", ["mode: transport, esp: aes128gcm16", "[out0, out0-1]"]),
+                             ("bundle", ["ipcomp: deflate", "ah: sha256", "[out0, out0-1, out0-2]"])):
+            self.forward("--direction", "out", "--shape", shape)
+            with open(os.path.join(self.directory, "forward.yaml"), encoding="ascii") as file:
+                yaml = file.read()
+            for text in texts:
+                self.assertIn(text, yaml)
+
+    def test_bundles_are_compressed(self):
+        lengths = {}
+        for shape in ("plain", "bundle"):
+            self.forward("--direction", "in", "--shape", shape, "--bytes", "1400")
+            lengths[shape] = os.path.getsize(os.path.join(self.directory, "frames0.pcap"))
+        self.assertLess(lengths["bundle"], 0.7 * lengths["plain"])
+
+    def test_what_is_too_long_is_cut_and_made_whole(self):
+        for direction in ("out", "in"):
+            with self.subTest(direction):
+                self.forward("--direction", direction, "--shape", "fragments", "--bytes", "1500")
+
+    def test_what_can_be_no_shape(self):
+        for arguments in (("--shape", "round"), ("--shape", "esn", "--udp"), ("--bytes", "1500"),
+                          ("--shape", "fragments", "--bytes", "1400"), ("--shape", "fragments", "--bytes", "imix"),
+                          ("--shape", "ipv6", "--bytes", "40"),
+                          ("--direction", "in", "--shape", "ah", "--flood", "forged")):
+            with self.subTest(arguments):
+                self.assertEqual(self.start("forward", *arguments).returncode, 2)
+
+    def test_several_workers_have_plain_tunnels_alone(self):
+        done = self.start("forward", "--direction", "in", "--shape", "bundle", workers=2)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("plain tunnels alone", done.stderr)
+
+
 class Flood(Bench):
+    def test_fragments_that_are_never_complete_cost_no_packet_of_the_tunnel(self):
+        """Nor do they take more than their table; the program ends with an error if a tunnel's packet is lost."""
+        result = self.forward("--direction", "in", "--flood", "fragments")
+        self.assertEqual(result["tunnel_lost"], 0)
+        self.assertEqual(result["fragments_held"], result["fragments_held_most"])
+
     def test_each_is_dropped_for_its_own_reason_and_no_other(self):
         for flood in ("forged", "replayed", "unknown"):
             with self.subTest(flood):
@@ -98,6 +154,7 @@ class Flood(Bench):
     def test_what_can_be_no_flood(self):
         for arguments in (("--direction", "out", "--flood", "forged"),
                           ("--direction", "in", "--flood", "forged", "--sas", "2"),
+                          ("--direction", "in", "--flood", "fragments", "--bytes", "imix"),
                           ("--direction", "in", "--flood", "none")):
             with self.subTest(arguments):
                 self.assertEqual(self.start("forward", *arguments).returncode, 2)

@@ -4,8 +4,10 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import types
 import unittest
@@ -17,13 +19,17 @@ import figures  # noqa: E402
 import report  # noqa: E402
 from figures import Scenario, paired, ratio_summary, summary, taints  # noqa: E402
 from machine import Failure, Machine, Moment, Witness, cpu_seconds, shares_between  # noqa: E402
-from scenarios import FLOODS, IMIX, NoSuchScenario, Spec, chosen, specs  # noqa: E402
+from scenarios import FLOODS, IMIX, SHAPES, NoSuchScenario, Spec, chosen, specs  # noqa: E402
 
 BUSY_SECONDS = 0.5
 BUSY = f"import time\nwhile time.process_time() < {BUSY_SECONDS}: pass"
 QUIET = {"others": 0.0, "steal": 0.0}
 TABLE = specs()
 BY_NAME = {s.name: s for s in TABLE}
+
+
+def pairs(words):
+    return list(zip(words, words[1:]))
 
 
 def names(*patterns, quick=False):
@@ -49,6 +55,8 @@ class FakeMachine:
             raise cycles
         share, cycles = cycles if isinstance(cycles, tuple) else (self.shares["cpu_share"], cycles)
         run = {"cycles": cycles, "mpps": spec.workers * 1000 / cycles, "rewind_cycles": 0, "frames": 1024}
+        if spec.flood == "fragments":
+            run |= {"tunnel_lost": 0, "fragments_held": cycles, "fragments_held_most": 2048}
         if spec.kind == "latency":
             load = {"load": 10, "stayed": 0, "offered": 200, "missed": 1, "offered_mpps": 1, "mpps": 1, "median_us": 1,
                     "p99_us": 2, "p999_us": 3, "max_us": 4, "cpu_share": share, "generator_share": 1.0}
@@ -97,6 +105,8 @@ class Names(unittest.TestCase):
                            (Spec("gcm", "out", 64, 2, 2, workers=2), "gcm-out-64-2sa-2w"),
                            (Spec("gcm", "in", 64, 1, 1, kind="flood", flood="forged"), "gcm-in-64-forged"),
                            (Spec("gcm", "in", 64, 1, 1, kind="latency"), "latency-gcm-in-64"),
+                           (Spec("gcm", "in", 64, 1, 1, in_udp=True), "gcm-in-64-1sa-udp"),
+                           (Spec("gcm", "out", 1400, 1, 1, shape="bundle"), "gcm-out-1400-1sa-bundle"),
                            (Spec("gcm", "both", 0, 10000, 10000, kind="load"), "load-10k")):
             self.assertEqual(spec.name, name)
 
@@ -112,7 +122,12 @@ class Names(unittest.TestCase):
     def test_what_is_compared_to_what(self):
         for name, reference in (("gcm-in-64-forged", "gcm-in-64-1sa"), ("gcm-out-64-1sa-2w", "gcm-out-64-1sa"),
                                 ("gcm-out-64-2sa-2w", "gcm-out-64-1sa"), ("gcm-in-64-1ksa-2w", "gcm-in-64-1ksa"),
-                                ("gcm-in-64-1sa", None), ("latency-gcm-in-64", None), ("load-10k", None)):
+                                ("gcm-in-64-1sa-udp", "gcm-in-64-1sa"), ("gcm-out-64-1sa-ipv6", "gcm-out-64-1sa"),
+                                ("gcm-in-64-fragments", "gcm-in-64-1sa"), ("chacha-in-1400-1sa", "gcm-in-1400-1sa"),
+                                ("null-in-64-1sa-ah", "null-in-64-1sa"), ("null-in-64-1sa", None),
+                                ("gcm-out-1500-1sa-fragments", "gcm-out-1400-1sa"),
+                                ("cbc-in-64-1sa", None), ("gcm-in-64-1sa", None),
+                                ("latency-gcm-in-64", None), ("load-10k", None)):
             self.assertEqual(BY_NAME[name].reference, reference)
 
 
@@ -134,6 +149,13 @@ class Choice(unittest.TestCase):
         self.assertLess(set(names(quick=True)), set(names()))
         for wanted in [f"gcm-in-64-{flood}" for flood in FLOODS] + ["latency-gcm-out-64", "gcm-in-64-1sa-2w"]:
             self.assertIn(wanted, names(quick=True))
+
+    def test_default_has_every_shape(self):
+        for direction in ("out", "in"):
+            for shape in SHAPES:
+                self.assertIn(f"gcm-{direction}-1400-1sa-{shape}", names())
+            for wanted in ("null-{}-1400-1sa-ah", "chacha-{}-1400-1sa", "gcm-{}-1500-1sa-fragments", "gcm-{}-64-1sa-udp"):
+                self.assertIn(wanted.format(direction), names())
 
     def test_default_has_the_targets(self):
         for direction in ("out", "in"):
@@ -273,6 +295,26 @@ class Results(unittest.TestCase):
         self.assertEqual((result["good_cycles"], result["good_ratio"], result["good_ratio_min"]), (400, 0.625, 0.5))
         self.assertIsNone(result["efficiency"])
 
+    def test_a_flood_of_fragments_says_what_became_of_packets_and_memory(self):
+        good, _ = measured("gcm-in-64-1sa", 400, 400)
+        flood, machine = measured("gcm-in-64-fragments", 1000, 1200)
+        result = flood.result(machine, good)
+        self.assertEqual((result["good_ratio"], result["fragments_held"], result["fragments_held_most"]),
+                         (2.75, 1200, 2048))
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            report.print_results([result])
+        self.assertIn("0 packets of the tunnel were lost; a worker held 1200 fragments at most, of 2048", output.getvalue())
+
+    def test_a_shape_is_compared_to_the_plain_tunnel(self):
+        plain, _ = measured("gcm-in-64-1sa", 400, 400)
+        for name in ("gcm-in-64-1sa-transport", "gcm-in-64-1sa-udp"):
+            shape, machine = measured(name, 800, 1000)
+            result = shape.result(machine, plain)
+            self.assertEqual((result["plain_cycles"], result["plain_ratio"], result["plain_ratio_max"]), (400, 2.25, 2.5))
+            # DPDK's own tools have none.
+            self.assertIsNone(result["efficiency"])
+
     def test_two_workers_are_compared_to_one(self):
         one, _ = measured("gcm-in-64-1sa", 400, 400)
         two, machine = measured("gcm-in-64-1sa-2w", 400, 500)
@@ -298,7 +340,8 @@ class Results(unittest.TestCase):
 
     def test_all_kinds_print(self):
         results = []
-        for name in ("gcm-in-64-1sa", "gcm-in-64-1sa-2w", "gcm-in-64-forged", "latency-gcm-in-64"):
+        for name in ("gcm-in-64-1sa", "gcm-in-64-1sa-2w", "gcm-in-64-1sa-bundle", "gcm-in-64-forged",
+                     "latency-gcm-in-64"):
             scenario, machine = measured(name, 400)
             results.append(scenario.result(machine, measured("gcm-in-64-1sa", 400)[0]
                                            if BY_NAME[name].reference else None))
@@ -309,6 +352,22 @@ class Results(unittest.TestCase):
             self.assertIn(result["scenario"], output.getvalue())
         self.assertIn("0.50%", output.getvalue())  # missed
         self.assertNotIn("!", output.getvalue())
+
+
+class Commands(unittest.TestCase):
+    def test_say_what_a_scenario_is(self):
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        program = os.path.join(directory, "bench")
+        with open(program, "w", encoding="ascii") as file:
+            file.write('#!/bin/sh\nfor word; do printf \'"%s", \' "$word"; done | sed "s/^/[/; s/, $/]/"\n')
+        os.chmod(program, 0o700)
+        options = types.SimpleNamespace(build="/nowhere", other_build=None, stages_build=None, hugepages=False, quick=True)
+        machine = Machine(options, directory)
+        for name, words in (("gcm-out-64-1sa-esn", ["--shape", "esn"]), ("null-in-64-1sa-ah", ["--shape", "ah"]),
+                            ("gcm-in-64-fragments", ["--flood", "fragments"])):
+            self.assertIn(words, [list(pair) for pair in pairs(machine.culvert(program, BY_NAME[name]))])
+        self.assertNotIn("--shape", machine.culvert(program, BY_NAME["gcm-out-64-1sa"]))
 
 
 class Program(unittest.TestCase):
