@@ -16,6 +16,7 @@ from culvert import A, B, PAUSE, Site, built, ip, routed, udp
 from test_fragments import pieces, sized
 from test_ipcomp import Bundle
 from test_modes import transport
+from test_pmtu import told_mtu
 
 PORT = 4500
 OTHER_NAT = "203.0.113.77"
@@ -171,6 +172,27 @@ class Outbound(unittest.TestCase):
         self.assertEqual([p[ICMPv6PacketTooBig].mtu for p in run.lan if ICMPv6PacketTooBig in p], [1438])
 
 
+    def test_the_tunnels_mtu_is_exact(self):
+        # PMT-1: each outer and inner version, and ciphers of other blocks; a byte more does not fit, and no block more
+        # would have.
+        for esp, block in (("aes128gcm16", 4), ("aes128-sha256", 16)):
+            for outer in (4, 6):
+                for inner in (4, 6):
+                    site, peer = nat_site(outer, esp, inner=inner)
+                    df = {"flags": "DF"} if inner == 4 else {}
+                    packets = [sized(A.host[inner], B.host[inner], size, **df) for size in range(1380, 1445)]
+
+                    run = site.run(lan=packets)
+
+                    sent = [built(peer.open(p)) for p in run.wan]
+                    mtu = len(sent[-1])
+                    self.assertEqual([bytes(p) for p in sent], [bytes(routed(p)) for p in packets if len(p) <= mtu])
+                    self.assertEqual({told_mtu(p) for p in run.lan}, {mtu})
+                    longest = max(map(len, run.wan))
+                    self.assertLessEqual(longest, 1500)
+                    self.assertGreater(longest + block, 1500)
+
+
 class Inbound(unittest.TestCase):
     def test_esp_in_udp_is_taken_from_the_peer(self):
         # NAT-3
@@ -201,7 +223,7 @@ class Inbound(unittest.TestCase):
             self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(p)) for p in packets])
 
     def test_ike_keepalives_and_rubbish_are_told_from_esp(self):
-        # NAT-3
+        # NAT-3, SAL-3: four zeroes in front are IKE's, and no SPI.
         site, peer = nat_site()
         ike = to_port(bytes(4) + b"an IKE message, more or less, of some length")
         keepalive = to_port(b"\xff")
