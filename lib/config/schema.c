@@ -35,6 +35,8 @@ static const struct schema_choice sides[] = {
 	{"protected", SIDE_PROTECTED}, {"unprotected", SIDE_UNPROTECTED}, {NULL, 0}};
 static const struct schema_choice modes[] = {{"tunnel", SA_TUNNEL}, {"transport", SA_TRANSPORT}, {NULL, 0}};
 static const struct schema_choice compressions[] = {{"deflate", SA_IPCOMP}, {NULL, 0}};
+static const struct schema_choice fragments[] = {
+	{"before", SA_FRAGMENT_BEFORE}, {"after", SA_FRAGMENT_AFTER}, {NULL, 0}};
 static const struct schema_choice dfs[] = {
 	{"set", SA_DF_SET}, {"clear", SA_DF_CLEAR}, {"copy", SA_DF_COPY}, {NULL, 0}};
 /* RFC 2474 section 4.2.2, RFC 2597 section 6, RFC 3246, RFC 8622 */
@@ -155,6 +157,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "Extended (64-bit) sequence numbers, as agreed with the other end."},
 	{"df", .type = &read_choice, FIELD(struct sa_conf, df), .choices = dfs, .fallback = "set",
 		.doc = "The DF flag of an outbound SA's IPv4 tunnel header; `copy` takes the inner packet's, and sets it for an IPv6 packet."},
+	{"fragment", .type = &read_choice, FIELD(struct sa_conf, fragment), .choices = fragments, .fallback = "before",
+		.doc = "Outbound: packets that are too long for the tunnel and may be fragmented are cut `before` encryption, so that the peer reassembles nothing, or `after` it, so that the hosts behind it don't."},
 	{"dscp", .type = &read_dscp, FIELD(struct sa_conf, dscp), .choices = dscps, .fallback = "copy",
 		.doc = "The DSCP of an outbound SA's tunnel header; `copy` takes the inner packet's."},
 	{"mss_clamp", .type = &read_bool, FIELD(struct sa_conf, mss_clamp), .fallback = "true",
@@ -399,6 +403,7 @@ static void check_meaning(struct reader *reader, const struct schema_result *res
 	} keys[] = {
 		{"df", TUNNEL, OF_TRANSPORT},
 		{"dscp", TUNNEL, OF_TRANSPORT},
+		{"fragment", TUNNEL, OF_TRANSPORT},
 		{"replay_window", NO_IPCOMP, OF_IPCOMP},
 		{"esn", NO_IPCOMP, OF_IPCOMP},
 		{"rekey_bytes", NO_IPCOMP, OF_IPCOMP},

@@ -3,15 +3,14 @@
  * RFC 4301 section 5. A stage keeps packets in the burst it is given, moves others to a named burst, or drops
  * them with a reason. So what is in `b` after a line is what that line kept.
  *
- *                     +- ipsec -> sad -> replay -> crypto -> ICV, strip -> selectors +-> forward
- *                     |  in UDP: out of that first ^
- *   unprotected: parse|            ^- once more, for the next SA of a bundle -+        |
- *                     +- clear -> SPD-in, must be BYPASS ----------------------------+-> forward
+ *                     +- ipsec -> sad -> replay -> crypto -> ICV, strip -> selectors -+-> forward
+ *                     |  (out of UDP first)^- and the next SA of a bundle -+          |
+ *   unprotected: parse+- clear -> SPD-in, must be BYPASS -----------------------------+-> forward
  *                     +- host -> answered, or to control
  *
  *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto, UDP -> deliver
- *   protected:   parse|                    |           (for each SA of a bundle)
- *   protected:   parse|                    +- PROTECT without SA: dropped, to control, ICMP
+ *                     |                    |           (for each SA of a bundle)
+ *   protected:   parse|                    +- PROTECT without SA: dropped, told to control
  *                     |                    +- BYPASS -> forward
  *                     +- host -> answered, or to control
  *

@@ -34,7 +34,7 @@ struct snapshot_port {
 struct snapshot {
 	struct spd *spd_out;
 	struct spd *spd_in;
-	bool has_bundles; /* some SA is not plain ESP, or in company (sa_is_single_esp) */
+	bool has_bundles;                      /* some SA is not ESP, or is in a bundle (sa_is_single_esp) */
 	struct alternatives *alternatives_out; /* of the policies; NULL where none has any */
 	struct alternatives *alternatives_in;
 	struct route_table *routes;

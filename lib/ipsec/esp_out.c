@@ -31,11 +31,10 @@ struct shape {
 	uint16_t back; /* all padding, trailer and ICV */
 };
 
-static inline struct shape shape_one(const struct sa *sa, const struct pkt *p, uint16_t tfc)
+/* Of so many bytes to encrypt, and so many zeros behind them. */
+static inline struct shape shape_of(const struct sa *sa, uint16_t bytes, uint16_t tfc)
 {
-	/* In transport mode the IP header stays in front. */
-	uint16_t inner_bytes = p->ip_len + tfc - (sa_is_transport(sa) ? p->l4 : 0);
-	uint16_t pad = (uint16_t)(-(inner_bytes + ESP_TRAILER_BYTES)) & (sa->align_bytes - 1);
+	uint16_t pad = (uint16_t)(-(bytes + tfc + ESP_TRAILER_BYTES)) & (sa->align_bytes - 1);
 
 	return (struct shape){
 		.front = sa->outer_bytes + ESP_HEADER_BYTES + sa->iv_bytes,
@@ -52,20 +51,36 @@ static bool is_least_ipv6_one(struct rte_mbuf *m)
 	return pkt_of(m)->family == IP_V6 && !is_oversize_one(m, IPV6_MTU_MIN);
 }
 
-/* Make the inner packet as long as its SA wants it; never longer than the tunnel or the buffer carries. */
-static struct shape shape_padded_one(struct rte_mbuf *m, const struct sa *sa)
+/* How much longer the inner packet gets, as its SA wants it; never longer than the tunnel or the buffer
+ * carries. */
+static uint16_t tfc_bytes_one(struct rte_mbuf *m, const struct sa *sa)
 {
-	uint16_t inner_bytes = pkt_of(m)->ip_len;
 	uint16_t inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
 	int room = rte_pktmbuf_tailroom(m) - PADDING_BYTES - ESP_TRAILER_BYTES - sa->icv_bytes;
-	int tfc = RTE_MIN(RTE_MIN(sa->tfc_bytes, inner_mtu) - inner_bytes, room);
-	struct shape shape;
+	int tfc = RTE_MIN(RTE_MIN(sa->tfc_bytes, inner_mtu) - pkt_of(m)->ip_len, room);
 
-	if (tfc <= 0)
-		return shape_one(sa, pkt_of(m), 0);
-	shape = shape_one(sa, pkt_of(m), (uint16_t)tfc);
-	memset(rte_pktmbuf_mtod_offset(m, void *, inner_bytes), 0, shape.tfc);
-	return shape;
+	return (uint16_t)RTE_MAX(tfc, 0);
+}
+
+static struct shape shape_special_one(struct rte_mbuf *m, const struct sa *sa, uint8_t special)
+{
+	const struct pkt *p = pkt_of(m);
+	uint16_t tfc = special & SA_TFC ? tfc_bytes_one(m, sa) : 0;
+
+	if (tfc > 0)
+		memset(rte_pktmbuf_mtod_offset(m, void *, p->ip_len), 0, tfc);
+	/* In transport mode the IP header stays in front. */
+	return shape_of(sa, p->ip_len - (special & SA_IS_TRANSPORT ? p->l4 : 0), tfc);
+}
+
+/*
+ * Is it the tunnel's packet that is cut? Of IPv6's least packets it must be. What was made whole from
+ * fragments lies in a buffer of its own kind, and goes in fragments.
+ */
+static bool is_cut_after_one(struct rte_mbuf *m, const struct sa *sa, uint16_t inner_mtu)
+{
+	return is_least_ipv6_one(m) ||
+	       (sa->cuts_after && !(pkt_of(m)->flags & PKT_LARGE) && oversize_is_cut_one(m, inner_mtu));
 }
 
 /* What is not to be kept as it is. */
@@ -102,7 +117,7 @@ void esp_out_mtu(
 		/* Transport mode is for whole packets alone: its own are cut (RFC 4303 section 3.1.1). */
 		if (!is_oversize_one(m, inner_mtu) || sa_is_transport(sa)) {
 			burst->pkts[kept++] = m;
-		} else if (is_least_ipv6_one(m)) {
+		} else if (is_cut_after_one(m, sa, inner_mtu)) {
 			pkt_of(m)->flags |= PKT_OUTER_CUT;
 			burst->pkts[kept++] = m;
 		} else {
@@ -112,13 +127,13 @@ void esp_out_mtu(
 	burst->n = kept;
 }
 
-/* Room at both ends of the buffer, so that nothing can fail once the packet is being changed; natt_out's too.
+/*
+ * Room at both ends of the buffer, so that nothing can fail once the packet is being changed. `more` is what
+ * others put in front later.
  */
-static inline bool has_room_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape)
+static inline bool has_room_one(struct rte_mbuf *m, struct shape shape, uint16_t more)
 {
-	unsigned udp = sa->in_udp ? sizeof(struct rte_udp_hdr) : 0;
-
-	return shape.front + udp + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
+	return shape.front + more + LINK_HEADER_BYTES <= rte_pktmbuf_headroom(m) &&
 	       RTE_MAX(shape.back, (uint16_t)PADDING_BYTES) <= rte_pktmbuf_tailroom(m);
 }
 
@@ -142,61 +157,57 @@ static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint32
 	memcpy(end_of_inner + pad, &trailer, sizeof(trailer));
 }
 
-/* Describe the outer packet from here on. */
+/* Describe the outer packet, with its ESP header at `esp_offset`, from here on. */
 static inline void pkt_describe_outer_one(
-	struct pkt *p, const struct sa *sa, struct shape shape, uint64_t seq)
+	struct pkt *p, const struct sa *sa, struct shape shape, uint16_t esp_offset, uint64_t seq)
 {
-	p->flags = PKT_LOCAL | (sa->in_udp ? PKT_ENCAP : 0) | (p->flags & (PKT_LARGE | PKT_OUTER_CUT));
+	p->flags = PKT_LOCAL | (p->flags & (PKT_LARGE | PKT_OUTER_CUT));
 	p->family = sa->family;
 	p->protocol = IPPROTO_ESP;
-	p->l4 = sa_is_transport(sa) ? p->l4 : sa->outer_bytes;
+	p->l4 = esp_offset;
 	p->inner_len = p->ip_len;
 	p->ip_len = shape.front + p->inner_len + shape.back;
-	p->esp_offset = p->l4;
+	p->esp_offset = esp_offset;
 	p->icv_offset = p->ip_len - sa->icv_bytes;
 	p->seq = seq;
 }
 
-/* Everything but the ESP header: the tunnel's header in front, the trailer behind. */
+static inline void esp_write_one(uint8_t *at, const struct sa *sa, uint64_t seq)
+{
+	struct rte_esp_hdr *esp = (struct rte_esp_hdr *)at;
+
+	esp->spi = sa->spi;
+	esp->seq = rte_cpu_to_be_32((uint32_t)seq);
+	iv_write_one((uint8_t *)(esp + 1), sa, seq);
+}
+
 static inline void tunnel_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
 {
 	struct pkt *p = pkt_of(m);
 	uint8_t *inner = rte_pktmbuf_mtod(m, uint8_t *);
+	uint8_t *out = inner - shape.front;
 
-	outer_write_one(inner - shape.front, sa, m, shape.front + p->ip_len + shape.back, seq);
+	outer_write_one(out, sa, m, shape.front + p->ip_len + shape.back, seq);
 	trailer_write_one(
 		inner + p->ip_len + shape.tfc, shape.pad, p->family == IP_V4 ? IPPROTO_IPIP : IPPROTO_IPV6);
-	pkt_describe_outer_one(p, sa, shape, seq);
+	pkt_describe_outer_one(p, sa, shape, sa->outer_bytes, seq);
 	m->data_off -= shape.front;
 	m->data_len = p->ip_len;
 	m->pkt_len = p->ip_len;
+	esp_write_one(out + sa->outer_bytes, sa, seq);
 }
 
-/* The same in transport mode: the packet's IP header goes to the front (RFC 4303 section 3.1.1). */
-static __rte_noinline void transport_one(
-	struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
+/* In transport mode the packet's IP header goes to the front (RFC 4303 section 3.1.1). */
+static void transport_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
 {
 	struct pkt *p = pkt_of(m);
 	uint8_t *end = rte_pktmbuf_mtod_offset(m, uint8_t *, p->ip_len);
 	uint8_t next_header = transport_insert_one(m, shape.front, IPPROTO_ESP);
 
 	trailer_write_one(end, shape.pad, next_header);
-	pkt_describe_outer_one(p, sa, shape, seq);
+	pkt_describe_outer_one(p, sa, shape, p->l4, seq);
 	ip_length_set_one(m, p->ip_len);
-}
-
-static inline void encapsulate_one(struct rte_mbuf *m, const struct sa *sa, struct shape shape, uint64_t seq)
-{
-	struct rte_esp_hdr *esp;
-
-	if (unlikely(sa_is_transport(sa)))
-		transport_one(m, sa, shape, seq);
-	else
-		tunnel_one(m, sa, shape, seq);
-	esp = rte_pktmbuf_mtod_offset(m, struct rte_esp_hdr *, pkt_of(m)->esp_offset);
-	esp->spi = sa->spi;
-	esp->seq = rte_cpu_to_be_32((uint32_t)seq);
-	iv_write_one((uint8_t *)(esp + 1), sa, seq);
+	esp_write_one(rte_pktmbuf_mtod_offset(m, uint8_t *, p->l4), sa, seq);
 }
 
 /* Bytes that the cipher works on (RFC 4301 section 4.4.2.1). */
@@ -224,6 +235,43 @@ static uint16_t drop_expired(struct rte_mbuf **pkts, uint16_t n, const struct sa
 	return 0;
 }
 
+/* Encapsulate a packet of an SA that is as most are. False: it was dropped. */
+static inline bool encapsulate_one(
+	struct rte_mbuf *m, const struct sa *sa, uint64_t seq, const struct sa_tally *tally)
+{
+	struct shape shape = shape_of(sa, pkt_of(m)->ip_len, 0);
+
+	if (!has_room_one(m, shape, 0)) {
+		sa_drop_one(tally, m, out_buf);
+		return false;
+	}
+	tunnel_one(m, sa, shape, seq);
+	return true;
+}
+
+/* The same where the SA has something special. */
+static __rte_noinline bool encapsulate_special_one(
+	struct rte_mbuf *m, struct sa *sa, uint8_t special, uint64_t seq, const struct sa_tally *tally)
+{
+	struct shape shape = shape_special_one(m, sa, special);
+
+	if (!has_room_one(m, shape, special & SA_IS_IN_UDP ? sizeof(struct rte_udp_hdr) : 0)) {
+		sa_drop_one(tally, m, out_buf);
+		return false;
+	}
+	if (special & SA_METERED && !sa_pay_one(sa, tally, payload_bytes_one(m, sa, shape))) {
+		sa_drop_one(tally, m, out_expired);
+		return false;
+	}
+	if (special & SA_IS_TRANSPORT)
+		transport_one(m, sa, shape, seq);
+	else
+		tunnel_one(m, sa, shape, seq);
+	if (special & SA_IS_IN_UDP)
+		pkt_of(m)->flags |= PKT_ENCAP;
+	return true;
+}
+
 /* n packets of one SA; returns how many were encapsulated, and drops the others. */
 static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
 {
@@ -239,20 +287,13 @@ static uint16_t encapsulate_run(struct rte_mbuf **pkts, uint16_t n, const struct
 	rte_prefetch0(&sa->counters[tally->worker]);
 	for (uint16_t i = 0; i < reserved; i++) {
 		struct rte_mbuf *m = pkts[i];
-		struct shape shape =
-			unlikely(special & SA_TFC) ? shape_padded_one(m, sa) : shape_one(sa, pkt_of(m), 0);
 
-		if (!has_room_one(m, sa, shape)) {
-			sa_drop_one(tally, m, out_buf);
-		} else if (unlikely(special & SA_METERED) &&
-			   !sa_pay_one(sa, tally, payload_bytes_one(m, sa, shape))) {
-			sa_drop_one(tally, m, out_expired);
-		} else {
-			encapsulate_one(m, sa, shape, first + i);
+		if (likely(special == 0) ? encapsulate_one(m, sa, first + i, tally)
+					 : encapsulate_special_one(m, sa, special, first + i, tally))
 			pkts[kept++] = m;
-		}
 	}
-	esp_out_drop_unnumbered(&pkts[reserved], (uint16_t)(n - reserved), tally);
+	if (unlikely(reserved < n))
+		esp_out_drop_unnumbered(&pkts[reserved], (uint16_t)(n - reserved), tally);
 	return kept;
 }
 

@@ -124,9 +124,12 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->n_workers = params->n_workers;
 	sa->in_udp = conf->encap == SA_ENCAP_UDP;
 	sa->mss_clamp = conf->mss_clamp;
+	sa->cuts_after = conf->fragment == SA_FRAGMENT_AFTER;
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa, conf->mode);
+	atomic_init(
+		&sa->special, (sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) | (sa->in_udp ? SA_IS_IN_UDP : 0));
 	outer_rules_init(sa, conf);
 	path_mtu_set_link(sa, LINK_MTU_USUAL);
 	if (!sa->inbound)

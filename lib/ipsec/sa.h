@@ -76,9 +76,11 @@ struct sa_path {
 
 /* What few SAs have, so that a packet of the others asks once. */
 enum sa_special {
-	SA_METERED = 1 << 0, /* workers pay for each packet, `life` has the account */
-	SA_ENDED = 1 << 1,   /* a hard limit was reached: no packet passes any more. Set at any time */
-	SA_TFC = 1 << 2,     /* outbound: packets are padded to tfc_bytes */
+	SA_METERED = 1 << 0,      /* workers pay for each packet, `life` has the account */
+	SA_ENDED = 1 << 1,        /* a hard limit was reached: no packet passes any more. Set at any time */
+	SA_TFC = 1 << 2,          /* outbound: packets are padded to tfc_bytes */
+	SA_IS_TRANSPORT = 1 << 3, /* as sa_is_transport */
+	SA_IS_IN_UDP = 1 << 4,    /* as in_udp */
 };
 
 struct sa {
@@ -90,8 +92,9 @@ struct sa {
 	bool inbound : 1;
 	bool esn : 1;
 	bool aead : 1;
-	bool in_udp : 1; /* `natt` is there, and packets go in UDP */
-	uint8_t cipher;  /* enum cipher_alg */
+	bool in_udp : 1;     /* `natt` is there, and packets go in UDP */
+	bool cuts_after : 1; /* outbound: what may be cut is cut after encryption */
+	uint8_t cipher;      /* enum cipher_alg */
 	uint8_t iv_bytes;
 	uint8_t icv_bytes;
 	uint8_t align_bytes;

@@ -246,6 +246,7 @@ static void sad_keep_readable(struct burst *burst, struct drops *drops)
 struct search {
 	const struct sad *sad;
 	uint32_t removals; /* when it began */
+	rte_be32_t spis[BURST_MAX];
 	struct recent *slots[BURST_MAX];
 	uint16_t n_unknown;
 	uint8_t unknown[BURST_MAX]; /* places in the burst of packets that the hash is asked for */
@@ -257,14 +258,16 @@ static void search_recent(struct search *search, const struct burst *burst, unsi
 	struct recent *recent = &search->sad->recent[(size_t)worker * RECENT_SLOTS];
 
 	for (uint16_t i = 0; i < burst->n; i++) {
-		uint32_t hash = rte_hash_crc_4byte(spi_of_one(burst->pkts[i]), search->sad->seed);
+		rte_be32_t spi = spi_of_one(burst->pkts[i]);
+		uint32_t hash = rte_hash_crc_4byte(spi, search->sad->seed);
 
+		search->spis[i] = spi;
 		search->slots[i] = &recent[hash & (RECENT_SLOTS - 1)];
 		rte_prefetch0(search->slots[i]);
 	}
 	for (uint16_t i = 0; i < burst->n; i++) {
 		const struct recent *slot = search->slots[i];
-		bool is_good = slot->spi == spi_of_one(burst->pkts[i]) && slot->removals == search->removals;
+		bool is_good = slot->spi == search->spis[i] && slot->removals == search->removals;
 
 		pkt_of(burst->pkts[i])->sa = is_good ? slot->sa : NULL;
 		if (is_good && slot->sa)
@@ -289,7 +292,8 @@ static void search_hash(struct search *search, const struct burst *burst)
 	for (uint16_t i = 0; i < search->n_unknown; i++) {
 		struct rte_mbuf *m = burst->pkts[search->unknown[i]];
 
-		keys[i] = key_make(spi_of_one(m), pkt_of(m)->protocol, pkt_of(m)->family, pkt_destination(m));
+		keys[i] = key_make(search->spis[search->unknown[i]], pkt_of(m)->protocol, pkt_of(m)->family,
+			pkt_destination(m));
 		key_pointers[i] = &keys[i];
 	}
 	rte_hash_lookup_bulk_data(search->sad->hash, key_pointers, search->n_unknown, &found, sas);

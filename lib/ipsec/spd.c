@@ -537,7 +537,8 @@ void spd_in_selector(struct burst *burst, const struct alternatives *alternative
 		struct rte_mbuf *m = burst->pkts[i];
 		const struct pkt *p = pkt_of(m);
 
-		if (spd_sa_may_carry(p, p->sa, alternatives)) {
+		if (likely(p->action == POLICY_PROTECT && p->policy_sa == p->sa) ||
+			spd_sa_may_carry(p, p->sa, alternatives)) {
 			if (unlikely(p->policy_sa != p->sa))
 				uncompressed_count_one(p, tally);
 			burst->pkts[kept++] = m;

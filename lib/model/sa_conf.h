@@ -46,6 +46,13 @@ enum sa_df {
 	SA_DF_COPY, /* an IPv4 packet's own; set for an IPv6 packet, which no router fragments */
 };
 
+/* When a packet is cut that is too long for the tunnel and may be (RFC 4459 sections 3.1 and 3.4). */
+enum sa_fragment {
+	SA_FRAGMENT_BEFORE, /* encryption: each fragment is a packet of the tunnel, and its peer reassembles
+			       nothing */
+	SA_FRAGMENT_AFTER,  /* encryption: the peer reassembles, and the hosts behind it don't */
+};
+
 /* What carries the ESP packets of an SA. */
 enum sa_encap {
 	SA_ENCAP_NONE, /* IP itself */
@@ -96,6 +103,7 @@ struct sa_conf {
 	uint32_t replay_window_pkts; /* 0: off */
 	bool esn;                    /* extended (64-bit) sequence numbers, RFC 4303 section 2.2.1 */
 	enum sa_df df;
+	enum sa_fragment fragment; /* outbound, tunnel mode */
 	int dscp; /* of the tunnel's header, or SA_DSCP_COPY: the inner packet's (RFC 4301 section 4.4.2.1) */
 	bool mss_clamp;      /* outbound: lower TCP's MSS to what the tunnel carries, both ways */
 	bool allow_insecure; /* the operator knows what alg->insecure says */

@@ -35,6 +35,16 @@ def whole(packets):
     return [bytes(built(defragment6(packets)))]
 
 
+def joined(packets):
+    """Each packet of a mixture of whole ones and fragments, as bytes."""
+    if isinstance(packets[0], IP):
+        return [bytes(built(p)) for p in defragment(packets)]
+    parts = [p for p in packets if p.haslayer(IPv6ExtHdrFragment)]
+    numbers = dict.fromkeys(p[IPv6ExtHdrFragment].id for p in parts)
+    made = [built(defragment6([p for p in parts if p[IPv6ExtHdrFragment].id == number])) for number in numbers]
+    return [bytes(p) for p in made + [p for p in packets if not p.haslayer(IPv6ExtHdrFragment)]]
+
+
 class Esp(unittest.TestCase):
     def test_fragments_of_esp_are_made_whole_before_decryption(self):
         # SAL-5, FRG-6: in any order, more than 8 of them, over both outer versions.
@@ -88,6 +98,23 @@ class Big(unittest.TestCase):
             inner = [built(peer.open(p)) for p in run.wan]
             self.assertEqual(whole(inner), [bytes(routed(packet))])
             self.assertEqual((run.drops, run.lan), ({}, []))
+
+    def test_where_an_sa_says_so_it_is_cut_after_encryption(self):
+        # PMT-3, ESP-10: it is the tunnel's packets that are fragments, of both versions, and each is whole inside.
+        for outer in (4, 6):
+            for df in ("set", "clear") if outer == 4 else (None,):
+                site = Site()
+                peer = site.tunnel(outer=outer, fragment="after", **({"df": df} if df else {}))
+                packets = [sized(A.host[4], B.host[4], size) for size in (1500, 1400, 1499)]
+                refused = sized(A.host[4], B.host[4], 1500, flags="DF")
+
+                run = site.run(lan=[*packets, refused])
+
+                self.assertLessEqual(max(map(len, run.wan)), 1500)
+                opened = [bytes(peer.open(built(p.__class__(raw)))) for p, raw in zip(run.wan, joined(run.wan))]
+                self.assertEqual(sorted(opened), sorted(bytes(routed(p)) for p in packets))
+                self.assertEqual([p[ICMP].nexthopmtu for p in run.lan], [1446 if outer == 4 else 1426])
+                self.assertEqual(run.drops, {"out_mtu": 1})
 
     def test_an_ipv6_packet_of_1280_goes_through_a_tunnel_of_less(self):
         # PMT-4, ESP-10: the tunnel's packet is cut after ESP, and the far gateway makes it whole.

@@ -343,6 +343,20 @@ START_TEST(the_example_of_site_b_loads)
 }
 END_TEST
 
+START_TEST(the_example_of_the_hub_loads)
+{
+	struct gateway gateway;
+	char *printed;
+
+	copy_example("hub.yaml");
+	printed = load_site(0, &gateway);
+	ck_assert_str_eq(printed, "");
+	ck_assert_uint_eq(gateway.n_sas, 10);
+	free(printed);
+	gateway_fini(&gateway);
+}
+END_TEST
+
 START_TEST(the_examples_are_the_two_ends_of_the_same_sas)
 {
 	struct gateway a, b;
@@ -392,6 +406,7 @@ int main(void)
 	tcase_add_test(tcase, a_hundred_thousand_duplicates_are_found_in_seconds);
 	tcase_add_test(tcase, the_example_of_site_a_loads);
 	tcase_add_test(tcase, the_example_of_site_b_loads);
+	tcase_add_test(tcase, the_example_of_the_hub_loads);
 	tcase_add_test(tcase, the_examples_are_the_two_ends_of_the_same_sas);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
