@@ -146,7 +146,10 @@ static inline struct verdict decapsulate_one(struct rte_mbuf *m)
 	pkt_of(m)->flags |= PKT_DECAPSULATED;
 	if (!parse_inner_one(m, family))
 		return DROP(in_sa_proto);
-	return unlikely(sa_is_transport(pkt_of(m)->sa)) ? KEEP : ecn_merge_one(m, outer_class);
+	if (likely(!sa_is_transport(pkt_of(m)->sa)))
+		return ecn_merge_one(m, outer_class);
+	natt_mend_one(m);
+	return KEEP;
 }
 
 /* Drop what the crypto did not verify: nobody may look at its contents. */

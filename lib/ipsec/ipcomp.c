@@ -9,6 +9,7 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
+#include "ipsec/natt.h"
 #include "ipsec/outer.h"
 #include "ipsec/verdict.h"
 #include "net/parse.h"
@@ -321,7 +322,10 @@ static struct verdict decompress_one(struct ipcomp *ipcomp, struct rte_mbuf **m)
 	pkt_of(*m)->flags |= PKT_DECAPSULATED;
 	if (!parse_inner_one(*m, family))
 		return DROP(in_ipcomp);
-	return is_transport ? KEEP : ecn_merge_one(*m, outer_class);
+	if (!is_transport)
+		return ecn_merge_one(*m, outer_class);
+	natt_mend_one(*m);
+	return KEEP;
 }
 
 /* Is it IPComp, and the SA that it came out of around one? If IPv6 has AH, that comes first. */

@@ -223,19 +223,11 @@ void natt_follow(
 		natt_peer_move(sa->natt->peer, &from, rte_rdtsc());
 }
 
-/* RFC 768 with the pseudo header of RFC 8200 section 8.1; 0 is sent as 0xffff. */
-static rte_be16_t udp_checksum_one(struct rte_mbuf *m, const struct rte_udp_hdr *udp)
+/* Without UDP it came past no NAT, and the checksum that it had is made again. */
+void natt_mend_one(struct rte_mbuf *m)
 {
-	const struct rte_ipv6_hdr *ip = pkt_ipv6(m);
-	uint32_t sum = rte_raw_cksum(&ip->src_addr, 32); /* and the destination behind it */
-	rte_be16_t checksum;
-
-	sum += rte_raw_cksum(udp, rte_be_to_cpu_16(udp->dgram_len));
-	sum += rte_cpu_to_be_16(IPPROTO_UDP) + (uint32_t)udp->dgram_len;
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	checksum = (rte_be16_t)~sum;
-	return checksum == 0 ? 0xffff : checksum;
+	if (sa_outermost(pkt_of(m)->sa)->in_udp)
+		transport_checksum_set_one(m);
 }
 
 /* The header at l4, in front of what is there to the packet's end. The IP header names it already. */
@@ -249,8 +241,11 @@ static void udp_write_one(struct rte_mbuf *m, const struct natt *natt, uint16_t 
 		.dst_port = rte_cpu_to_be_16(destination_port),
 		.dgram_len = rte_cpu_to_be_16(p->ip_len - p->l4),
 	};
-	if (natt->has_checksum)
-		udp->dgram_cksum = udp_checksum_one(m, udp);
+	if (!natt->has_checksum)
+		return;
+	udp->dgram_cksum = transport_checksum_one(m, IPPROTO_UDP, p->ip_len - p->l4);
+	if (udp->dgram_cksum == 0)
+		udp->dgram_cksum = UINT16_MAX; /* RFC 8200 section 8.1 */
 }
 
 /* Make room for the UDP header: the IP header moves away from ESP. */

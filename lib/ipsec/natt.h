@@ -117,6 +117,13 @@ void natt_follow(
 	const struct sa *sa, struct rte_mbuf *const *pkts, const enum replay_verdict *accepted, uint16_t n);
 
 /*
+ * A whole packet that came out of an SA in transport mode, parsed. Where that, or the last SA of its bundle,
+ * is in UDP, the sender may have summed with other addresses than those that a NAT left: the checksums of
+ * TCP, UDP and ICMPv6 are made anew (RFC 3948 section 3.1.2), since the ICV has proven what they covered.
+ */
+void natt_mend_one(struct rte_mbuf *m);
+
+/*
  * ESP packets that are ready to leave: those with PKT_ENCAP get their UDP header, for which esp_out has left
  * room. Those whose peer is no more where their route was looked up for are moved to *moved.
  */

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include <rte_byteorder.h>
 #include <rte_mbuf.h>
 
 /*
@@ -20,6 +21,19 @@ uint8_t transport_insert_one(struct rte_mbuf *m, uint16_t bytes, uint8_t protoco
 
 /* The reverse: take out the `bytes` at `at`, the end of the IP header, which `protocol` follows then. */
 void transport_remove_one(struct rte_mbuf *m, uint16_t at, uint16_t bytes, uint8_t protocol);
+
+/*
+ * The checksum of the `bytes` at pkt->l4, as `protocol`, with the pseudo header of the packet's addresses
+ * (RFC 768, RFC 9293 section 3.1, RFC 8200 section 8.1). Its own field is zero meanwhile, or else the result
+ * is 0 where that is right.
+ */
+rte_be16_t transport_checksum_one(struct rte_mbuf *m, uint8_t protocol, uint16_t bytes);
+
+/*
+ * Make the checksum of TCP, UDP or ICMPv6 in a whole, parsed packet right for the addresses that it has. One
+ * of UDP that is zero, which is none, stays so, and what is too short for its header stays as it is.
+ */
+void transport_checksum_set_one(struct rte_mbuf *m);
 
 /* Write the length of the whole packet into its IP header, and into the mbuf; the IPv4 checksum follows. */
 void ip_length_set_one(struct rte_mbuf *m, uint16_t bytes);

@@ -84,7 +84,7 @@ class Esp(unittest.TestCase):
 
 class Big(unittest.TestCase):
     def test_ipv4_without_df_is_cut_before_encryption(self):
-        # PMT-3: two ESP packets, each no longer than the MTU; the far host makes it whole, no gateway does.
+        # PMT-3, ESP-10: two ESP packets, neither a fragment, each no longer than the MTU; the far host makes it whole, no gateway does.
         for outer in (4, 6):
             site = Site()
             peer = site.tunnel(outer=outer)
@@ -94,6 +94,7 @@ class Big(unittest.TestCase):
 
             self.assertEqual(len(run.wan), 2)
             self.assertLessEqual(max(map(len, run.wan)), 1500)
+            self.assertEqual([p.proto if outer == 4 else p.nh for p in run.wan], [50, 50])
             inner = [built(peer.open(p)) for p in run.wan]
             self.assertEqual(whole(inner), [bytes(routed(packet))])
             self.assertEqual((run.drops, run.lan), ({}, []))
@@ -116,7 +117,7 @@ class Big(unittest.TestCase):
                 self.assertEqual(run.drops, {"out_mtu": 1})
 
     def test_an_ipv6_packet_of_1280_goes_through_a_tunnel_of_less(self):
-        # PMT-4: the tunnel's packet is cut, and the far gateway makes it whole.
+        # PMT-4, ESP-10: the tunnel's packet is cut after ESP, and the far gateway makes it whole.
         for outer in (4, 6):
             here, there = Site(A, B, mtu=1280), Site(B, A, mtu=1280)
             for site in (here, there):

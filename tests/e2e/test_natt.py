@@ -7,13 +7,16 @@ import struct
 import unittest
 
 from scapy.layers.inet import ICMP, IP, UDP
-from scapy.layers.inet6 import ICMPv6PacketTooBig, IPv6, in6_chksum
+from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6PacketTooBig, IPv6, in6_chksum
 from scapy.layers.ipsec import ESP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from culvert import A, B, PAUSE, Site, built, ip, routed, udp
 from test_fragments import pieces, sized
+from test_ipcomp import Bundle
+from test_modes import transport
+from test_pmtu import told_mtu
 
 PORT = 4500
 OTHER_NAT = "203.0.113.77"
@@ -59,6 +62,16 @@ def bare(packet):
     raw = bytes(packet)
     return built(ip(packet.src, packet.dst, **({"proto": 50} if version == 4 else {"nh": 50}))
         / ESP(raw[HEADER[version] + 8:]))
+
+
+def in_udp(packet, version):
+    """ESP in UDP of a packet of bare ESP."""
+    raw = bytes(packet)
+    at = HEADER[version]
+    whole = raw[:at] + struct.pack("!HHHH", PORT, PORT, len(raw) - at + 8, 0) + raw[at:]
+    packet = (IP if version == 4 else IPv6)(whole[:at])
+    setattr(packet, "proto" if version == 4 else "nh", 17)
+    return relengthened(bytes(packet) + whole[at:], version)
 
 
 def udp_of(packet):
@@ -159,6 +172,27 @@ class Outbound(unittest.TestCase):
         self.assertEqual([p[ICMPv6PacketTooBig].mtu for p in run.lan if ICMPv6PacketTooBig in p], [1438])
 
 
+    def test_the_tunnels_mtu_is_exact(self):
+        # PMT-1: each outer and inner version, and ciphers of other blocks; a byte more does not fit, and no block more
+        # would have.
+        for esp, block in (("aes128gcm16", 4), ("aes128-sha256", 16)):
+            for outer in (4, 6):
+                for inner in (4, 6):
+                    site, peer = nat_site(outer, esp, inner=inner)
+                    df = {"flags": "DF"} if inner == 4 else {}
+                    packets = [sized(A.host[inner], B.host[inner], size, **df) for size in range(1380, 1445)]
+
+                    run = site.run(lan=packets)
+
+                    sent = [built(peer.open(p)) for p in run.wan]
+                    mtu = len(sent[-1])
+                    self.assertEqual([bytes(p) for p in sent], [bytes(routed(p)) for p in packets if len(p) <= mtu])
+                    self.assertEqual({told_mtu(p) for p in run.lan}, {mtu})
+                    longest = max(map(len, run.wan))
+                    self.assertLessEqual(longest, 1500)
+                    self.assertGreater(longest + block, 1500)
+
+
 class Inbound(unittest.TestCase):
     def test_esp_in_udp_is_taken_from_the_peer(self):
         # NAT-3
@@ -189,7 +223,7 @@ class Inbound(unittest.TestCase):
             self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(p)) for p in packets])
 
     def test_ike_keepalives_and_rubbish_are_told_from_esp(self):
-        # NAT-3
+        # NAT-3, SAL-3: four zeroes in front are IKE's, and no SPI.
         site, peer = nat_site()
         ike = to_port(bytes(4) + b"an IKE message, more or less, of some length")
         keepalive = to_port(b"\xff")
@@ -281,6 +315,68 @@ class Inbound(unittest.TestCase):
 
 def moving_site(outer=4, **options):
     return nat_site(outer, out={"follows": "t-in"}, **options)
+
+
+class TransportMode(unittest.TestCase):
+    """The gateway itself, pinged from behind a NAT. Only ICMPv6, of what it answers, sums over addresses."""
+
+    HOST_BEHIND = {4: "192.168.1.2", 6: "fd00:99::2"}
+
+    def pinged(self, version, site, seal):
+        """What the gateway answers to pings that a NAT gave the address of B's gateway."""
+        pings = [built(ip(self.HOST_BEHIND[version], A.wan[version]) / (ICMP() if version == 4 else ICMPv6EchoRequest())
+            / Raw(bytes(range(n)))) for n in range(40)]
+        sealed = [seal(ping) for ping in pings]
+        for packet in sealed:
+            packet.src = B.wan[version]
+
+        run = site.run(wan=[in_udp(packet, version) for packet in sealed])
+
+        self.assertEqual(run.drops, {})
+        self.assertEqual(len(run.wan), len(pings))
+        return pings, run.wan
+
+    def check(self, version, pings, answers):
+        for ping, answer in zip(pings, answers):
+            self.assertEqual((answer.src, answer.dst), (A.wan[version], B.wan[version]))
+            self.assertEqual(bytes(answer)[HEADER[version] + 8:], bytes(ping)[HEADER[version] + 8:])
+            if version == 6:
+                self.assertEqual(in6_chksum(58, answer, bytes(answer)[40:]), 0)
+
+    def test_a_ping_from_behind_a_nat_is_answered_with_a_right_checksum(self):
+        # NAT-7
+        for version in (4, 6):
+            for esp in ALGORITHMS:
+                site = Site()
+                peer = transport(site, "t", version, esp=esp, encap="udp")
+
+                pings, answers = self.pinged(version, site, peer.seal)
+
+                self.check(version, pings, [peer.open(bare(packet)) for packet in answers])
+
+    def test_so_is_one_that_two_sas_are_around(self):
+        # NAT-7: the NAT changed what the inner one's packet had been summed with.
+        site = Site()
+        inside = transport(site, "inside", 6, policies=False, spi=0x1001)
+        around = transport(site, "around", 6, policies=False, spi=0x1002, encap="udp")
+        for direction, source, destination in (("out", A, B), ("in", B, A)):
+            site.policy(direction, "protect", source=source.wan[6], destination=destination.wan[6],
+                sas=[f"inside-{direction}", f"around-{direction}"])
+
+        pings, answers = self.pinged(6, site, lambda ping: around.seal(inside.seal(ping)))
+
+        self.check(6, pings, [inside.open(built(around.open(bare(packet)))) for packet in answers])
+
+    def test_so_is_one_that_was_compressed(self):
+        # NAT-7: what ESP has inside is IPComp's, and what that has inside is mended.
+        site = Site()
+        bundle = Bundle(site, "transport", "transport", 6, 6)
+        for name in ("e-out", "e-in"):
+            site.conf["sas"][name]["encap"] = "udp"
+
+        pings, answers = self.pinged(6, site, lambda ping: bundle.seal(bundle.compressed(ping)))
+
+        self.check(6, pings, [bundle.open(bare(packet))[0] for packet in answers])
 
 
 class Moving(unittest.TestCase):

@@ -122,7 +122,7 @@ class PathMtu(unittest.TestCase):
                 self.assertEqual((run.drops["icmp_refused"], told.sa["path_mtu"]), (refused, mtu))
 
     def test_an_ipv6_packet_of_1280_goes_through_a_path_of_less(self):
-        # PMT-4: the host is never told less, and the tunnel's packet is cut for the path, not for the link.
+        # PMT-4, ESP-10: the host is never told less, and the tunnel's packet is cut for the path, not for the link.
         for outer, mtu in ((4, 1000), (6, 1280)):
             told = Told(outer, 6, [too_big(outer, mtu)])
             there = Site(B, A)

@@ -74,6 +74,101 @@ class Actions(unittest.TestCase):
         self.assertEqual(run.drops, {"no_route": 1})
 
 
+class Changes(unittest.TestCase):
+    """Lists of policies that overlap, and that change from one run of the gateway to the next. Each is held against the
+    packets that came out and every counter."""
+
+    ACTIONS = ("bypass", "discard", "protect")
+    NARROW = {4: "203.0.113.0/28", 6: "2001:db8:f::/64"}
+    WIDE = {4: "203.0.113.0/24", 6: "2001:db8:f::/48"}
+    BEYOND = {4: "203.0.113.200", 6: "2001:db8:f:1::9"}  # in the wide one alone
+
+    @staticmethod
+    def site():
+        site = Site()
+        return site, site.tunnel(policies=False)
+
+    @staticmethod
+    def add(site, direction, action, **selector):
+        site.policy(direction, action, **selector, **({"sas": [f"t-{direction}"]} if action == "protect" else {}))
+
+    def check_out(self, site, peer, lan, actions):
+        """Each packet met the action; so many came out, and so many are in each counter."""
+        run = site.run(lan=lan)
+
+        clear, protected = ([bytes(routed(p)) for p, found in zip(lan, actions) if found == wanted]
+            for wanted in ("bypass", "protect"))
+        self.assertEqual([bytes(p) for p in run.wan if not p.haslayer(ESP)], clear)
+        self.assertEqual([bytes(peer.open(p)) for p in run.wan if p.haslayer(ESP)], protected)
+        self.check_counters(run, actions, "out")
+        self.assertEqual((run.sas["t-out"].packets, run.sas["t-out"].bytes), (len(protected), sum(map(len, protected))))
+
+    def check_counters(self, run, actions, direction):
+        drops = {f"{direction}_policy_block": actions.count("discard"), f"{direction}_no_policy": actions.count(None)}
+        self.assertEqual(run.drops, {name: n for name, n in drops.items() if n})
+        # What the gateway says to its links by itself is sent besides.
+        self.assertEqual(run.total["sent"] - run.total["generated"], len(actions) - sum(drops.values()))
+
+    def test_of_two_that_overlap_the_first_has_what_both_match(self):
+        # SPD-1, SPD-2: every pair of actions, the narrow one first and last.
+        lan = [udp(A.host[version], places[version], b"x") for version in (4, 6) for places in (OUTSIDE, self.BEYOND)]
+        for narrow in self.ACTIONS:
+            for wide in self.ACTIONS:
+                for narrow_first in (True, False):
+                    site, peer = self.site()
+                    pair = [(narrow, self.NARROW), (wide, self.WIDE)]
+                    for action, ranges in pair if narrow_first else pair[::-1]:
+                        self.add(site, "out", action, destination=list(ranges.values()))
+
+                    self.check_out(site, peer, lan, [narrow if narrow_first else wide, wide] * 2)
+
+    def test_a_policy_is_for_its_range_and_no_address_beside_it(self):
+        # SPD-1, SPD-6: a range with each action inside a wider range of another one, at its edges.
+        edges = (["203.0.113.4", "203.0.113.5", "203.0.113.9", "203.0.113.10"],
+            ["2001:db8:f::4", "2001:db8:f::5", "2001:db8:f::1:9", "2001:db8:f::1:a"])
+        lan = [udp(A.host[6 if ":" in to else 4], to) for places in edges for to in places]
+        for n, action in enumerate(self.ACTIONS):
+            around = self.ACTIONS[n - 1]
+            site, peer = self.site()
+            self.add(site, "out", action, destination=[f"{first}-{last}" for _, first, last, _ in edges])
+            self.add(site, "out", around, destination=list(self.WIDE.values()))
+
+            self.check_out(site, peer, lan, [around, action, action, around] * 2)
+
+    def test_a_policy_that_is_taken_away_and_comes_back_counts_again(self):
+        # SPD-1, SPD-3: three runs; without it, the packets are of the next policy, or of none.
+        lan = [udp(A.host[version], OUTSIDE[version], b"%d" % n) for version in (4, 6) for n in range(3)]
+        for n, action in enumerate(self.ACTIONS):
+            for behind in (None, self.ACTIONS[n - 1]):
+                for there in (True, False, True):
+                    site, peer = self.site()
+                    if there:
+                        self.add(site, "out", action, destination=list(self.NARROW.values()))
+                    if behind:
+                        self.add(site, "out", behind, destination=list(self.WIDE.values()))
+
+                    self.check_out(site, peer, lan, [action if there else behind] * len(lan))
+
+    def test_inbound_the_order_decides_in_the_same_way(self):
+        # SPD-1, SPD-2, SPD-4, SPD-5: in clear and by the tunnel; what a policy protects comes by its SA alone, and what
+        # it does not, never does.
+        fate = {"bypass": ("let in", "in_selector"), "discard": ("in_policy_block", "in_selector"),
+            "protect": ("in_tmpl_mismatch", "let in")}
+        clear, tunnelled = ([udp(OUTSIDE[version], A.host[version], way) for version in (4, 6)]
+            for way in (b"clear", b"tunnelled"))
+        for first in self.ACTIONS:
+            site, peer = self.site()
+            for action in (first, *(other for other in self.ACTIONS if other != first)):
+                self.add(site, "in", action, source=list((self.NARROW if action == first else self.WIDE).values()))
+
+            run = site.run(wan=[*clear, *map(peer.seal, tunnelled)])
+
+            let_in = [p for packets, end in zip((clear, tunnelled), fate[first]) if end == "let in" for p in packets]
+            self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(p)) for p in let_in])
+            self.assertEqual(run.drops, {end: 2 for end in fate[first] if end != "let in"})
+            self.assertEqual(run.sas["t-in"].packets, 2)
+
+
 class WithoutSa(unittest.TestCase):
     """Policies that protect, by an SA that is not there."""
 

@@ -1,4 +1,4 @@
-"""Build the guest's initramfs: busybox, iproute2 and the kernel modules that the tests need.
+"""Build the guest's initramfs: busybox, iproute2, encap_socket.c and the kernel modules that the tests need.
 
 tests/vm/initramfs.py KERNEL_DIRECTORY OUTPUT, where the directory holds what tools/setup unpacked of Debian's kernel
 package. Modules are put down flat, in the order in which they load, so that the guest needs no modprobe; one that the
@@ -82,6 +82,8 @@ def populate(root, modules):
         copy(program, root, f"sbin/{os.path.basename(program)}")
         for library in libraries(program):
             copy(library, root)
+    subprocess.run(["gcc", "-static", "-Os", "-o", os.path.join(root, "sbin/encap_socket"),
+        os.path.join(HERE, "encap_socket.c")], check=True)
     order = load_order([*DEVICES, *CRYPTO, *PROTOCOLS], dependencies(modules))
     for number, path in enumerate(order):
         copy(os.path.join(modules, path), root, f"modules/{number:03}-{os.path.basename(path)}")

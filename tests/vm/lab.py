@@ -165,7 +165,14 @@ class Exchange:
 
     def ping_back(self, sizes, version):
         """From the guest to the host, once with each of the sizes."""
-        ping = f"ping -c 1 -W 5 -I {B.host[version]} -s $size {A.host[version]}"
+        self._ping_back(sizes, B.host[version], A.host[version])
+
+    def ping_gateway(self, sizes, version):
+        """From the guest's gateway to culvert itself."""
+        self._ping_back(sizes, B.wan[version], A.wan[version])
+
+    def _ping_back(self, sizes, source, destination):
+        ping = f"ping -c 1 -W 5 -I {source} -s $size {destination}"
         said = self.lab.guest.run(f"for size in {' '.join(map(str, sizes))}; do {ping} || true; done")
         assert said.count(" 1 packets received, 0% packet loss") == len(sizes), said
 

@@ -4,7 +4,8 @@ import shutil
 import sys
 
 KERNEL = os.environ.get("CULVERT_VM", "")
-PROGRAMS = ("qemu-system-x86_64", "busybox", "ip", "tc", "nstat", "ethtool", "sysctl", "ping", "curl", "setpriv", "ldd")
+PROGRAMS = ("qemu-system-x86_64", "busybox", "ip", "tc", "nstat", "ethtool", "sysctl", "ping", "curl", "setpriv", "ldd",
+    "gcc")
 
 
 def missing():

@@ -12,7 +12,7 @@ import unittest
 from typing import NamedTuple
 
 import needs
-from culvert import A, ALGORITHMS
+from culvert import A, B, ALGORITHMS
 
 # Each remainder of the smallest alignment that a trailer pads to, and larger ones; what just fits comes besides.
 SIZES = (0, 1, 2, 3, 56, 700, 1300)
@@ -20,6 +20,8 @@ SIZES = (0, 1, 2, 3, 56, 700, 1300)
 # TCP's first segments, from whose loss it learns the tunnel's MTU.
 EXPECTED_DROPS = {"in_multicast", "eth_not_ours", "out_mtu"}
 PING_HEADER_BYTES = {4: 28, 6: 48}  # IP and ICMP echo
+ICMP_HEADER_BYTES = 8
+LINK_MTU = 1500
 N_PACKETS = 10
 # The guest's next sequence number: a file later it has passed 2^32; far enough below for the first packet not to look
 # like one from before 0 (RFC 4303 appendix A2.2, case B).
@@ -31,7 +33,7 @@ if needs.missing():
     raise unittest.SkipTest(needs.missing())
 
 from lab import Exchange, Lab, LiveSite, eventually  # noqa: E402
-from xfrm import XFRM_ALGORITHMS, ah_mtu, tunnel_mtu  # noqa: E402
+from xfrm import UDP_HEADER_BYTES, XFRM_ALGORITHMS, ah_mtu, tunnel_mtu  # noqa: E402
 
 lab = None
 
@@ -161,6 +163,58 @@ class OtherAlgorithms(Checks):
         self.check_each("3des-")
 
 
+class InUdp(Checks):
+    """ESP in UDP by Linux's own socket for it; no NAT is on the way."""
+
+    def check_tunnel(self, esp, outer, esn):
+        site = LiveSite(lab)
+        for inner in (4, 6):
+            site.tunnel(f"v{inner}", esp, outer, inner, spi=0x1000 + inner, esn=esn, encap="udp")
+        with Exchange(site) as exchange:
+            for inner in (4, 6):
+                for size in SIZES:
+                    exchange.ping(size, inner)
+                exchange.ping_back(SIZES, inner)
+                self.check_mtu(exchange, inner, tunnel_mtu(esp, outer, LINK_MTU - UDP_HEADER_BYTES))
+                exchange.bulk(inner)
+            self.check_counts(exchange)
+
+    def test_tunnels(self):
+        # NAT-1, NAT-3, PMT-1
+        for esp, outer, esn in (("aes128gcm16", 4, False), ("aes256-sha256", 4, True), ("aes128gcm16", 6, True)):
+            with self.subTest(esp=esp, outer=outer, esn=esn):
+                self.check_tunnel(esp, outer, esn)
+
+
+class TransportMode(Checks):
+    """Between the gateways themselves: Linux asks, and culvert answers."""
+
+    def check_pings(self, esp, version, encap):
+        site = LiveSite(lab)
+        site.tunnel("t", esp, version, policies=False, mode="transport", encap=encap)
+        for direction, source, destination in (("out", A, B), ("in", B, A)):
+            site.policy(direction, "protect", source=source.wan[version], destination=destination.wan[version],
+                sas=[f"t-{direction}"])
+        longest = tunnel_mtu(esp, version, LINK_MTU - (UDP_HEADER_BYTES if encap == "udp" else 0)) - ICMP_HEADER_BYTES
+        sizes = (*SIZES, longest)
+        with Exchange(site) as exchange:
+            exchange.ping_gateway(sizes, version)
+            ours, theirs = eventually(lambda: packets(exchange), lambda counts: counts[0] == counts[1])
+
+            self.assertEqual(ours, theirs)
+            self.assertEqual(ours, {"t-out": len(sizes), "t-in": len(sizes)})
+            self.assertEqual(exchange.guest_errors(), {})
+            self.assertEqual(exchange.drops().keys() - EXPECTED_DROPS, set(), exchange.drops())
+
+    def test_pings(self):
+        # TUN-10, NAT-1, NAT-3
+        for esp in ("aes128gcm16", "aes256-sha256"):
+            for version in (4, 6):
+                for encap in ("none", "udp"):
+                    with self.subTest(esp=esp, version=version, encap=encap):
+                        self.check_pings(esp, version, encap)
+
+
 class AuthenticationHeader(Checks):
     """AH in tunnel mode, and around a tunnel of ESP; the e2e suite has transport mode and options."""
 
@@ -207,15 +261,10 @@ class AuthenticationHeader(Checks):
                     exchange.ping(size, version)
                 exchange.ping_back(SIZES, version)
                 exchange.bulk(version)
-                ours, theirs = eventually(lambda: self.packets(exchange), lambda counts: counts[0] == counts[1])
+                ours, theirs = eventually(lambda: packets(exchange), lambda counts: counts[0] == counts[1])
                 self.assertEqual(ours, theirs)
                 self.assertEqual(exchange.guest_errors(), {})
                 self.assertEqual(exchange.drops().keys() - EXPECTED_DROPS, set(), exchange.drops())
-
-    @staticmethod
-    def packets(exchange):
-        """Linux leaves the IP header out of the bytes that it counts in transport mode."""
-        return [{name: n for name, (n, _) in side.items()} for side in exchange.counts()]
 
     @staticmethod
     def esp_of(ah):
@@ -346,6 +395,11 @@ class Disagreement(unittest.TestCase):
             drops = eventually(exchange.drops, lambda drops: drops.get("in_tmpl_mismatch") == N_PACKETS)
 
             self.assertEqual(drops.get("in_tmpl_mismatch"), N_PACKETS, drops)
+
+
+def packets(exchange):
+    """Linux leaves the IP header out of the bytes that it counts in transport mode."""
+    return [{name: n for name, (n, _) in side.items()} for side in exchange.counts()]
 
 
 def esp_frames_sent(wire):

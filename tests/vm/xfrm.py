@@ -51,6 +51,8 @@ ESP_HEADER_BYTES = 8   # SPI and sequence number, RFC 4303 section 2
 AH_FIXED_BYTES = 12    # RFC 4302 section 2
 ESP_TRAILER_BYTES = 2  # the padding's length and the next header
 IP_HEADER_BYTES = {4: 20, 6: 40}
+UDP_HEADER_BYTES = 8
+ENCAP_PORT = 4500      # RFC 3948 section 2.1, and culvert's default
 REPLAY_WINDOW = 1024
 # TCP leaves at most this much on the way, which the queues hold (TAP_QUEUE_FRAMES, AF_PACKET's blocks).
 TCP_BUFFER_BYTES = 1 << 20
@@ -77,6 +79,7 @@ address add {B.host[6]}/128 dev lo nodad
 route add {A.net[4]} via {A.wan[4]} src {B.host[4]}
 route add {A.net[6]} via {A.wan[6]} src {B.host[6]}
 END
+/sbin/encap_socket {ENCAP_PORT}
 """
 
 
@@ -98,7 +101,8 @@ def algorithm(sa):
 
 
 def tunnel_mtu(esp, outer, link_mtu=1500):
-    """The longest inner packet of a tunnel with outer headers of that IP version."""
+    """The longest inner packet of a tunnel with outer headers of that IP version; in transport mode, the longest that
+    is behind the IP header. In UDP, the link's MTU is so much less."""
     cipher, _, icv_bits = XFRM_ALGORITHMS[esp]
     iv_bytes, align_bytes = XFRM_CIPHERS[cipher]
     room = link_mtu - IP_HEADER_BYTES[outer] - ESP_HEADER_BYTES - iv_bytes - icv_bits // 8
@@ -133,7 +137,14 @@ def state_line(sa, policy, options=""):
     replay = "" if "ipcomp" in sa else f"replay-window {REPLAY_WINDOW}"
     selector = f"sel src {policy['source']} dst {policy['destination']}" if mode == "tunnel" else ""
     return (f"xfrm state add src {sa['source']} dst {sa['destination']} proto {protocol(sa)} spi {sa['spi']}"
-        f" reqid {sa['spi']} mode {mode} {algorithm(sa)} {replay} {flags(sa)} {options} {selector}")
+        f" reqid {sa['spi']} mode {mode} {algorithm(sa)} {encap(sa)} {replay} {flags(sa)} {options} {selector}")
+
+
+def encap(sa):
+    """Its last word is the original address, which nobody reads."""
+    if sa.get("encap") != "udp":
+        return ""
+    return f"encap espinudp {ENCAP_PORT} {ENCAP_PORT} {'0.0.0.0' if '.' in sa['source'] else '::'}"
 
 
 def level(sa, direction):

@@ -102,6 +102,154 @@ START_TEST(a_header_that_is_taken_out_leaves_the_packet_as_it_was)
 }
 END_TEST
 
+/* TCP and UDP over both versions, and ICMPv6; as many bytes behind the header. */
+static struct rte_mbuf *summed(int kind, uint16_t payload_bytes)
+{
+	static const struct packet_spec specs[] = {
+		{.family = IP_V4, .protocol = IPPROTO_TCP},
+		{.family = IP_V4, .protocol = IPPROTO_UDP},
+		{.family = IP_V6, .protocol = IPPROTO_TCP},
+		{.family = IP_V6, .protocol = IPPROTO_UDP},
+		{.family = IP_V6, .protocol = IPPROTO_ICMPV6},
+	};
+	struct packet_spec spec = specs[kind];
+
+	spec.source_port = 1000;
+	spec.payload_bytes = payload_bytes;
+	if (spec.protocol == IPPROTO_ICMPV6)
+		spec.source_port = 128;
+	return packet_mbuf(&spec);
+}
+
+/* Another source address, as of a NAT, in which no word is what it was. */
+static void translate(struct rte_mbuf *m)
+{
+	if (pkt_of(m)->family == IP_V4)
+		memset(&pkt_ipv4(m)->src_addr, 0x5c, sizeof(pkt_ipv4(m)->src_addr));
+	else
+		memset(&pkt_ipv6(m)->src_addr, 0x5c, sizeof(pkt_ipv6(m)->src_addr));
+}
+
+static uint16_t error_of(struct rte_mbuf *m)
+{
+	const struct pkt *p = pkt_of(m);
+
+	return packet_l4_checksum(rte_pktmbuf_mtod(m, const uint8_t *), p->l4, p->ip_len, p->protocol);
+}
+
+static uint8_t *udp_of(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod_offset(m, uint8_t *, pkt_of(m)->l4);
+}
+
+// NAT-7: odd and even lengths
+START_TEST(a_checksum_is_made_right_for_other_addresses)
+{
+	for (uint16_t bytes = 0; bytes < 40; bytes++) {
+		struct rte_mbuf *m = summed(_i, bytes);
+		struct rte_mbuf *exact = mbuf_exact_of(rte_pktmbuf_mtod(m, void *), pkt_of(m)->ip_len);
+
+		*pkt_of(exact) = *pkt_of(m);
+		translate(exact);
+		ck_assert_uint_ne(error_of(exact), 0);
+		transport_checksum_set_one(exact);
+
+		ck_assert_uint_eq(error_of(exact), 0);
+		rte_pktmbuf_free(m);
+		rte_pktmbuf_free(exact);
+	}
+}
+END_TEST
+
+/* The packet as transport_checksum_set_one must leave it. */
+static void assert_untouched(struct rte_mbuf *m)
+{
+	uint8_t was[PACKET_BYTES_MAX];
+
+	translate(m);
+	memcpy(was, rte_pktmbuf_mtod(m, void *), pkt_of(m)->ip_len);
+	transport_checksum_set_one(m);
+	ck_assert_mem_eq(rte_pktmbuf_mtod(m, void *), was, pkt_of(m)->ip_len);
+	rte_pktmbuf_free(m);
+}
+
+// NAT-7
+START_TEST(what_has_no_checksum_gets_none)
+{
+	for (int kind = 1; kind <= 3; kind += 2) {
+		struct rte_mbuf *m = summed(kind, 9);
+
+		memset(udp_of(m) + 6, 0, 2);
+		assert_untouched(m);
+	}
+	assert_untouched(packet(0));
+	assert_untouched(packet_mbuf(
+		&(struct packet_spec){.protocol = IPPROTO_ICMP, .source_port = 8, .payload_bytes = 9}));
+}
+END_TEST
+
+// NAT-7, SAL-7: a length of UDP that can't be, a header that is cut off, a part of a packet
+START_TEST(what_is_not_whole_stays_as_it_is)
+{
+	static const uint16_t wrong_bytes[] = {0, 7, 8 + 9 + 1, 0xffff};
+
+	for (size_t i = 0; i < RTE_DIM(wrong_bytes); i++) {
+		struct rte_mbuf *m = summed(1, 9);
+
+		udp_of(m)[4] = (uint8_t)(wrong_bytes[i] >> 8);
+		udp_of(m)[5] = (uint8_t)wrong_bytes[i];
+		assert_untouched(m);
+	}
+	for (int kind = 0; kind < 5; kind++) {
+		struct rte_mbuf *m = summed(kind, 0), *part = summed(kind, 9);
+		uint16_t least = pkt_of(m)->protocol == IPPROTO_TCP   ? 18
+				 : pkt_of(m)->protocol == IPPROTO_UDP ? 8
+								      : 4;
+		struct rte_mbuf *cut =
+			mbuf_exact_of(rte_pktmbuf_mtod(m, void *), (size_t)pkt_of(m)->l4 + least - 1);
+
+		*pkt_of(cut) = *pkt_of(m);
+		pkt_of(cut)->ip_len = pkt_of(m)->l4 + least - 1;
+		assert_untouched(cut);
+		rte_pktmbuf_free(m);
+		pkt_of(part)->flags |= PKT_FRAGMENT;
+		assert_untouched(part);
+	}
+}
+END_TEST
+
+// NAT-7: what lies behind UDP's own end is none of it
+START_TEST(the_checksum_of_udp_covers_what_its_length_says)
+{
+	struct rte_mbuf *m = summed(1, 9);
+
+	udp_of(m)[5] = 8 + 5;
+	transport_checksum_set_one(m);
+
+	ck_assert_uint_eq(
+		packet_l4_checksum(rte_pktmbuf_mtod(m, const uint8_t *), 20, 20 + 8 + 5, IPPROTO_UDP), 0);
+	rte_pktmbuf_free(m);
+}
+END_TEST
+
+// NAT-7: RFC 768
+START_TEST(a_checksum_of_udp_that_is_zero_is_written_as_ones)
+{
+	struct rte_mbuf *m = summed(3, 2);
+	uint8_t *udp = udp_of(m);
+
+	/* The checksum's own value in the payload makes the sum of all the rest complete. */
+	memset(udp + 8, 0, 2);
+	transport_checksum_set_one(m);
+	memcpy(udp + 8, udp + 6, 2);
+	transport_checksum_set_one(m);
+
+	ck_assert_uint_eq(udp[6], 0xff);
+	ck_assert_uint_eq(udp[7], 0xff);
+	rte_pktmbuf_free(m);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("transport");
@@ -110,6 +258,11 @@ int main(void)
 	tcase_add_checked_fixture(tcase, eal_setup, eal_teardown);
 	tcase_add_loop_test(tcase, a_header_goes_behind_the_ip_header_with_its_options, 0, 4);
 	tcase_add_loop_test(tcase, a_header_that_is_taken_out_leaves_the_packet_as_it_was, 0, 4);
+	tcase_add_loop_test(tcase, a_checksum_is_made_right_for_other_addresses, 0, 5);
+	tcase_add_test(tcase, what_has_no_checksum_gets_none);
+	tcase_add_test(tcase, what_is_not_whole_stays_as_it_is);
+	tcase_add_test(tcase, the_checksum_of_udp_covers_what_its_length_says);
+	tcase_add_test(tcase, a_checksum_of_udp_that_is_zero_is_written_as_ones);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);
 }
