@@ -11,6 +11,7 @@ import tempfile
 import time
 import types
 import unittest
+from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -329,7 +330,7 @@ class Results(unittest.TestCase):
 
     def test_a_failure_is_no_figure_and_no_end(self):
         scenarios = [Scenario(BY_NAME["gcm-in-64-1sa"]), Scenario(BY_NAME["gcm-in-64-forged"])]
-        with contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()), mock.patch.object(report, "Witness", witness()):
             results = report.measure_all(scenarios, FakeMachine(Failure("7 were dropped"), 300, 300), 2)
         self.assertEqual(results[0]["error"], "7 were dropped")
         self.assertNotIn("cycles", results[0])
