@@ -26,7 +26,7 @@ void natt_watch_init(struct natt_watch *watch, const struct control *control, ui
 		struct sa *sa = control->sas[i];
 		uint32_t keepalive_s = control->gateway->sas[i].keepalive_s;
 
-		if (sa->inbound || !sa->in_udp || (keepalive_s == 0 && !sa->natt->peer))
+		if (sa->inbound || !sa_is_in_udp(sa) || (keepalive_s == 0 && !sa->natt->peer))
 			continue;
 		*array_append(&watch->sas, &watch->n_sas) = (struct natt_watched){
 			.sa = sa,

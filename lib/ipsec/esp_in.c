@@ -203,7 +203,7 @@ static inline __attribute__((always_inline)) uint16_t finish_run(struct rte_mbuf
 	for (uint16_t i = 0; i < n; i++)
 		seqs[i] = pkt_of(pkts[i])->seq;
 	replay_accept(sa->replay, seqs, n, accepted);
-	if (unlikely(sa->in_udp && sa->natt->peer))
+	if (unlikely(sa_is_in_udp(sa) && sa->natt->peer))
 		natt_follow(sa, pkts, accepted, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct verdict verdict = verdict_of(accepted[i]);

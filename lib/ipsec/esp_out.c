@@ -255,7 +255,7 @@ static __rte_noinline bool encapsulate_special_one(
 {
 	struct shape shape = shape_special_one(m, sa, special);
 
-	if (!has_room_one(m, shape, special & SA_IS_IN_UDP ? sizeof(struct rte_udp_hdr) : 0)) {
+	if (!has_room_one(m, shape, special & SA_IN_UDP ? sizeof(struct rte_udp_hdr) : 0)) {
 		sa_drop_one(tally, m, out_buf);
 		return false;
 	}
@@ -267,7 +267,7 @@ static __rte_noinline bool encapsulate_special_one(
 		transport_one(m, sa, shape, seq);
 	else
 		tunnel_one(m, sa, shape, seq);
-	if (special & SA_IS_IN_UDP)
+	if (special & SA_IN_UDP)
 		pkt_of(m)->flags |= PKT_ENCAP;
 	return true;
 }

@@ -226,7 +226,7 @@ void natt_follow(
 /* Without UDP it came past no NAT, and the checksum that it had is made again. */
 void natt_mend_one(struct rte_mbuf *m)
 {
-	if (sa_outermost(pkt_of(m)->sa)->in_udp)
+	if (sa_is_in_udp(sa_outermost(pkt_of(m)->sa)))
 		transport_checksum_set_one(m);
 }
 

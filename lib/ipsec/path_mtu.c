@@ -37,7 +37,8 @@ static bool too_big_makes_sense(const struct sa *sa, const struct quote *quote)
 
 bool path_mtu_quote_is_plausible(const struct sa *sa, const struct quote *quote)
 {
-	if (!quote->ipsec || quote->in_udp != sa->in_udp || !ip_addr_equal(&quote->flow.source, &sa->source))
+	if (!quote->ipsec || quote->in_udp != sa_is_in_udp(sa) ||
+		!ip_addr_equal(&quote->flow.source, &sa->source))
 		return false;
 	if (quote->kind == ICMP_KIND_TOO_BIG && !too_big_makes_sense(sa, quote))
 		return false;

@@ -122,14 +122,13 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->source = conf->source;
 	sa->destination = conf->destination;
 	sa->n_workers = params->n_workers;
-	sa->in_udp = conf->encap == SA_ENCAP_UDP;
 	sa->mss_clamp = conf->mss_clamp;
 	sa->cuts_after = conf->fragment == SA_FRAGMENT_AFTER;
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa, conf->mode);
-	atomic_init(
-		&sa->special, (sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) | (sa->in_udp ? SA_IS_IN_UDP : 0));
+	atomic_init(&sa->special,
+		(sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) | (conf->encap == SA_ENCAP_UDP ? SA_IN_UDP : 0));
 	outer_rules_init(sa, conf);
 	path_mtu_set_link(sa, LINK_MTU_USUAL);
 	if (!sa->inbound)
@@ -174,9 +173,9 @@ static int sa_parts_create(
 		alignof(struct sa_counters), params->socket);
 	if (sa->inbound)
 		sa->replay = replay_create(conf->replay_window_pkts, conf->esn, 0, params->socket);
-	if (sa->in_udp)
+	if (sa_is_in_udp(sa))
 		sa->natt = natt_create(conf, sa->inbound, params->socket);
-	if (!sa->counters || (sa->inbound && !sa->replay) || (sa->in_udp && !sa->natt))
+	if (!sa->counters || (sa->inbound && !sa->replay) || (sa_is_in_udp(sa) && !sa->natt))
 		return err_set(err, ENOMEM, "no memory");
 	int ret = life_begin(sa, params, err);
 	if (ret != 0)
@@ -289,7 +288,7 @@ static size_t ip_header_bytes(const struct sa *sa)
 static uint16_t esp_inner_mtu(const struct sa *sa, uint16_t outer_mtu_bytes)
 {
 	int kept = sa_is_transport(sa) ? (int)ip_header_bytes(sa) : 0;
-	int udp = sa->in_udp ? sizeof(struct rte_udp_hdr) : 0;
+	int udp = sa_is_in_udp(sa) ? sizeof(struct rte_udp_hdr) : 0;
 	int around = sa->outer_bytes + udp + ESP_HEADER_BYTES + sa->iv_bytes + sa->icv_bytes;
 	int room = outer_mtu_bytes - around - kept;
 

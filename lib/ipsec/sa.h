@@ -19,6 +19,7 @@
 #include "net/drop.h"
 
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,8 +80,8 @@ enum sa_special {
 	SA_METERED = 1 << 0,      /* workers pay for each packet, `life` has the account */
 	SA_ENDED = 1 << 1,        /* a hard limit was reached: no packet passes any more. Set at any time */
 	SA_TFC = 1 << 2,          /* outbound: packets are padded to tfc_bytes */
-	SA_IS_TRANSPORT = 1 << 3, /* as sa_is_transport */
-	SA_IS_IN_UDP = 1 << 4,    /* as in_udp */
+	SA_IS_TRANSPORT = 1 << 3, /* as sa_is_transport, so that one look tells of all */
+	SA_IN_UDP = 1 << 4,       /* `natt` is there, and packets go in UDP */
 };
 
 struct sa {
@@ -92,7 +93,6 @@ struct sa {
 	bool inbound : 1;
 	bool esn : 1;
 	bool aead : 1;
-	bool in_udp : 1;     /* `natt` is there, and packets go in UDP */
 	bool cuts_after : 1; /* outbound: what may be cut is cut after encryption */
 	uint8_t cipher;      /* enum cipher_alg */
 	uint8_t iv_bytes;
@@ -216,6 +216,11 @@ uint16_t sa_inner_mtu(const struct sa *sa, uint16_t link_mtu_bytes);
 static inline bool sa_is_transport(const struct sa *sa)
 {
 	return sa->outer_bytes == 0;
+}
+
+static inline bool sa_is_in_udp(const struct sa *sa)
+{
+	return (atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_IN_UDP) != 0;
 }
 
 /* Plain ESP: neither another protocol, nor a part of a bundle. */

@@ -165,7 +165,7 @@ struct sa *sad_find(
  */
 static inline enum natt_match sad_match_one(const struct sa *sa, struct rte_mbuf *m)
 {
-	if (unlikely(sa->in_udp || pkt_of(m)->flags & PKT_ENCAP))
+	if (unlikely(sa_is_in_udp(sa) || pkt_of(m)->flags & PKT_ENCAP))
 		return natt_match_one(m);
 	return ip_bytes_equal(sa->family, pkt_source(m), sa->source.bytes) ? NATT_MATCH : NATT_OTHER_ENDPOINT;
 }

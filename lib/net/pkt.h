@@ -36,9 +36,9 @@ enum pkt_flag {
 	PKT_ICV_BAD = 1 << 8,       /* crypto ran and the ICV did not verify */
 	PKT_CRYPTO_FAILED = 1 << 9, /* the driver could not process it */
 	PKT_OWN = 1 << 10,   /* its destination is one of the gateway's own addresses; set by flows_find */
-	PKT_ENCAP = 1 << 13, /* ESP that came in UDP, by source_port; outbound: UDP goes in front of ESP */
 	PKT_LARGE = 1 << 11, /* in a buffer that no port may send: frag_fill copies it into others */
 	PKT_AH = 1 << 12,    /* IPv6: one of the headers that l4 is behind is AH */
+	PKT_ENCAP = 1 << 13, /* ESP that came in UDP, by source_port; outbound: UDP goes in front of ESP */
 	PKT_OUTER_CUT = 1 << 14, /* once encapsulated it is longer than the path takes, and is cut then */
 	PKT_TCP_SYN = 1 << 15,   /* a whole TCP header that begins a connection, in no fragment */
 	/* Of outbound ESP, where nothing is TCP any more: it carries nothing (RFC 4303 section 2.6). */
