@@ -2,6 +2,7 @@
  * libFuzzer target: bytes as an IP packet whose header, with options or extension headers, is made what AH's
  * ICV covers. The first byte is the family; what parse would not let in is left out.
  */
+#include "fuzz.h"
 #include "net/mutable.h"
 #include "net/parse.h"
 #include "net/pkt.h"
@@ -11,16 +12,6 @@
 #include <string.h>
 
 #define PACKET_BYTES_MAX 1500
-
-/* Checks in every build type, unlike assert. */
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

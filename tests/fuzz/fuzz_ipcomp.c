@@ -5,6 +5,7 @@
  * The first byte chooses the families, the mode, and whether IPComp's header is there; the second is the next
  * header; the rest is the payload. The SAs are those of IPComp alone, since no key can be in its way.
  */
+#include "fuzz.h"
 #include "ipsec/ipcomp.h"
 #include "net/parse.h"
 #include "support/eal.h"
@@ -31,16 +32,6 @@ static struct ipcomp *ipcomp;
 static struct sad *sad;
 static struct rte_mempool *large;
 static struct crypto no_crypto;
-
-/* Checks in every build type, unlike assert. */
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct sa *sa_make(unsigned choice, uint32_t cpi, bool inbound)
 {

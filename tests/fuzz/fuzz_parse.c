@@ -4,6 +4,7 @@
  *
  * A packet's tailroom is poisoned, so AddressSanitizer sees a byte read behind it as in a buffer of its size.
  */
+#include "fuzz.h"
 #include "net/icmp_error.h"
 #include "net/mss.h"
 #include "net/parse.h"
@@ -16,16 +17,6 @@
 #define FRAME_BYTES_MAX 2000
 
 static const uint8_t gateway[16] = {192, 0, 2, 1};
-
-/* Checks in every build type, unlike assert. */
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

@@ -4,6 +4,7 @@
  *
  * Nothing lies behind the packet for AddressSanitizer, so a byte read there is seen.
  */
+#include "fuzz.h"
 #include "net/icmp.h"
 #include "net/parse.h"
 #include "net/quote.h"
@@ -29,16 +30,6 @@ static const struct {
 	{IP_V4, 12, 0, ICMP_KIND_PARAMETER_PROBLEM},
 	{IP_V6, 4, 1, ICMP_KIND_PARAMETER_PROBLEM},
 };
-
-/* Checks in every build type, unlike assert. */
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {

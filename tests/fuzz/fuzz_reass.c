@@ -5,6 +5,7 @@
  * A step of six bytes is a fragment: flags and packet, offset, length, time. Its payload is a function of the
  * packet and the place, so that it can be checked.
  */
+#include "fuzz.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "net/oversize.h"
@@ -26,16 +27,6 @@
 static struct reass *reass;
 static struct rte_mempool *large;
 static uint64_t generated;
-
-/* Checks in every build type, unlike assert. */
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
