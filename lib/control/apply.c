@@ -160,10 +160,9 @@ static int spd_build(const struct control *control, const struct name_index *nam
 /* The names of the SAs. */
 static void names_init(struct name_index *names, const struct control *control)
 {
-	name_index_init(names, control->n_sas);
+	name_index_init(names);
 	for (size_t i = 0; i < control->n_sas; i++)
 		name_index_add(names, control->gateway->sas[i].name, i);
-	name_index_sort(names);
 }
 
 /* SAs that send to where another one's peer is. */

@@ -555,10 +555,9 @@ void gateway_check(const struct gateway *gateway, struct report *report)
 {
 	struct check check = {.gateway = gateway, .report = report};
 
-	name_index_init(&check.sas, gateway->n_sas);
+	name_index_init(&check.sas);
 	for (size_t i = 0; i < gateway->n_sas; i++)
 		name_index_add(&check.sas, gateway->sas[i].name, i);
-	name_index_sort(&check.sas);
 	check_ports(&check);
 	check_routes(&check);
 	check_neighbours(&check);
