@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -73,6 +74,44 @@ class CommandLine(unittest.TestCase):
             done = subprocess.run([CULVERTCTL, "--version"], stdout=full, timeout=60)
 
         self.assertEqual(done.returncode, 1)
+
+
+class Completion(unittest.TestCase):
+    """What bash offers behind a line: its last word is the one that is completed."""
+
+    def complete(self, line, directory="."):
+        script = f"""source {os.environ["COMPLETION"]}
+            COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _culvertctl
+            printf '%s\\n' "${{COMPREPLY[@]}}" """
+        done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, cwd=directory)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.split()
+
+    def test_each_command_is_offered_word_for_word(self):
+        for command in commands():
+            words = command.split()
+            for i, word in enumerate(words):
+                before = " ".join(["culvertctl", *words[:i]])
+
+                self.assertIn(word, self.complete(f"{before} ''"))
+                self.assertIn(word, self.complete(f"{before} {word[:1]}"))
+
+    def test_options_of_a_command_are_offered_behind_it(self):
+        self.assertEqual(self.complete("culvertctl check-host --ro"), ["--root"])
+        self.assertEqual(self.complete("culvertctl --json check-host --c"), ["--config"])
+        self.assertEqual(self.complete("culvertctl --c"), [])
+
+    def test_options_before_the_command_are_not_taken_for_it(self):
+        self.assertIn("check-host", self.complete("culvertctl --socket /x --json ''"))
+        self.assertIn("--json", self.complete("culvertctl --j"))
+
+    def test_files_are_offered_where_a_file_is_wanted(self):
+        with tempfile.TemporaryDirectory() as directory:
+            open(os.path.join(directory, "site.yaml"), "w").close()
+            os.mkdir(os.path.join(directory, "sites"))
+
+            self.assertEqual(self.complete("culvertctl check-host --config si", directory), ["site.yaml", "sites"])
+            self.assertEqual(self.complete("culvertctl check-host --root si", directory), ["sites"])
 
 
 if __name__ == "__main__":
