@@ -119,6 +119,7 @@ static int serve(struct control *control, struct control_requests *requests, uin
 			return -EIO;
 		host_if_poll(control, now_ns);
 		watches_poll(watches, control, now_ns);
+		service_poll(&control->service, control->qsbr, now_ns);
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);
@@ -137,8 +138,10 @@ int control_run(struct control *control, struct control_requests *requests, uint
 	int ret;
 
 	log_info("forwarding");
+	service_ready(&control->service);
 	watches_init(&watches, control);
 	ret = serve(control, requests, until_idle_s, &watches);
+	service_stopping(&control->service);
 	watches_fini(&watches, control);
 	if (ret == 0)
 		log_info("stopping");

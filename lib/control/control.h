@@ -11,11 +11,13 @@
 #include "control/audit_log.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
+#include "control/service.h"
 #include "datapath/stats.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct rte_rcu_qsbr;
@@ -23,6 +25,8 @@ struct rte_ring;
 
 struct control {
 	const struct gateway *gateway; /* borrowed; what the operator wants */
+	bool filter;                   /* the operator's wish: give up system calls, control/privileges.c */
+	struct service service;        /* control/service.c */
 	int lock_fd;                   /* control/lock.c */
 	struct crypto crypto;          /* control/cryptodevs.c */
 	struct ports ports;            /* control/ports.c */

@@ -13,12 +13,15 @@
 
 void control_directory_set(struct gateway *gateway)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *service = getenv("RUNTIME_DIRECTORY");
 	char path[512];
 
 	if (gateway->control_directory)
 		return;
-	if (geteuid() == 0)
+	/* systemd.exec(5): the directories of the unit, with colons between if there are several. */
+	if (service)
+		snprintf(path, sizeof(path), "%.*s", (int)strcspn(service, ":"), service);
+	else if (geteuid() == 0)
 		snprintf(path, sizeof(path), "/run/culvert");
 	else if (runtime)
 		snprintf(path, sizeof(path), "%s/culvert", runtime);
