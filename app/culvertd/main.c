@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,7 +21,12 @@
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/ports.h"
+<<<<<<< HEAD
 #include "control/server.h"
+=======
+#include "control/privileges.h"
+#include "control/service.h"
+>>>>>>> service
 #include "control/tables.h"
 #include "control/telemetry.h"
 #include "control/watches.h"
@@ -33,6 +37,17 @@ struct part {
 	int (*begin)(struct control *control, struct err *err);
 	void (*end)(struct control *control);
 };
+
+static int service_begin(struct control *control, struct err *err __attribute__((unused)))
+{
+	service_init(&control->service);
+	return 0;
+}
+
+static void service_end(struct control *control)
+{
+	service_fini(&control->service);
+}
 
 static int lock_begin(struct control *control, struct err *err)
 {
@@ -85,6 +100,15 @@ static void traffic_end(struct control *control)
 	ports_stop(&control->ports);
 }
 
+static int privileges_begin(struct control *control, struct err *err)
+{
+	return privileges_drop(control->gateway, control->filter, err);
+}
+
+static void nothing_end(struct control *control __attribute__((unused)))
+{
+}
+
 static int nothing_begin(
 	struct control *control __attribute__((unused)), struct err *err __attribute__((unused)))
 {
@@ -92,6 +116,7 @@ static int nothing_begin(
 }
 
 static const struct part parts[] = {
+<<<<<<< HEAD
 	{lock_begin, lock_end},
 	{environment_begin, environment_end},
 	{cryptodevs_begin, cryptodevs_end},
@@ -105,8 +130,15 @@ static const struct part parts[] = {
 	{telemetry_begin, telemetry_end},
 	{server_create, server_destroy},
 	{traffic_begin, traffic_end},
+=======
+	{service_begin, service_end}, {lock_begin, lock_end}, {environment_begin, environment_end},
+	{cryptodevs_begin, cryptodevs_end}, {ports_begin, ports_end}, {tables_create, tables_destroy},
+	{workers_create, workers_destroy}, {apply_create, apply_destroy}, {host_if_create, host_if_destroy},
+	{audit_log_create, audit_log_destroy}, {telemetry_begin, telemetry_end}, {traffic_begin, traffic_end},
+>>>>>>> service
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
 	{workers_launch, workers_stop},
+	{privileges_begin, nothing_end}, /* what was given up does not come back */
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -135,6 +167,7 @@ static void signals_catch(void)
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
+<<<<<<< HEAD
 static int run(struct gateway *gateway, const char *path, uint32_t until_idle_s)
 {
 	char *whole_path = realpath(path, NULL);
@@ -146,6 +179,11 @@ static int run(struct gateway *gateway, const char *path, uint32_t until_idle_s)
 		.begun_ns = clock_now_ns(),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
+=======
+static int run(const struct gateway *gateway, const struct options *options)
+{
+	struct control control = {.gateway = gateway, .filter = !options->no_seccomp};
+>>>>>>> service
 	struct err err;
 	size_t up = 0;
 	int ret = 0;
@@ -155,7 +193,7 @@ static int run(struct gateway *gateway, const char *path, uint32_t until_idle_s)
 	if (ret != 0)
 		log_error("%s", err.text);
 	else
-		ret = control_run(&control, &requests, until_idle_s);
+		ret = control_run(&control, &requests, options->until_idle_s);
 	while (up > 0)
 		parts[--up].end(&control);
 	free(whole_path);
@@ -190,14 +228,18 @@ int main(int argc, char **argv)
 		fputs(options.help ? options_usage() : "culvertd " CULVERT_VERSION "\n", stdout);
 		return EXIT_SUCCESS;
 	}
-	/* Keys must not end up in a core file, nor be read by a debugger of the same user. */
-	prctl(PR_SET_DUMPABLE, 0);
+	/* Before a key is read. */
+	privileges_protect_memory();
 	signals_catch();
 	if (load(options.config, &gateway) != 0)
 		return EXIT_FAILURE;
 	if (!options.check_only) {
 		control_directory_set(&gateway);
+<<<<<<< HEAD
 		exit_code = run(&gateway, options.config, options.until_idle_s);
+=======
+		exit_code = run(&gateway, &options);
+>>>>>>> service
 	}
 	gateway_fini(&gateway);
 	return exit_code;

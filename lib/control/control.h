@@ -15,6 +15,7 @@
 #include "control/natt_watch.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
+#include "control/service.h"
 #include "datapath/stats.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
@@ -22,6 +23,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct control_sa;
@@ -40,11 +42,20 @@ struct config_source {
 };
 
 struct control {
+<<<<<<< HEAD
 	const struct config_source *source;
 	struct gateway *gateway; /* borrowed; what the operator wants, which changes while it runs */
 	int lock_fd;             /* control/lock.c */
 	struct crypto crypto;    /* control/cryptodevs.c */
 	struct ports ports;      /* control/ports.c */
+=======
+	const struct gateway *gateway; /* borrowed; what the operator wants */
+	bool filter;                   /* the operator's wish: give up system calls, control/privileges.c */
+	struct service service;        /* control/service.c */
+	int lock_fd;                   /* control/lock.c */
+	struct crypto crypto;          /* control/cryptodevs.c */
+	struct ports ports;            /* control/ports.c */
+>>>>>>> service
 	/* control/tables.c: what workers and control share. */
 	struct rte_rcu_qsbr *qsbr;
 	struct sad *sad;     /* inbound SAs */
