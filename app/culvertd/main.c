@@ -21,12 +21,9 @@
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/ports.h"
-<<<<<<< HEAD
-#include "control/server.h"
-=======
 #include "control/privileges.h"
+#include "control/server.h"
 #include "control/service.h"
->>>>>>> service
 #include "control/tables.h"
 #include "control/telemetry.h"
 #include "control/watches.h"
@@ -116,7 +113,7 @@ static int nothing_begin(
 }
 
 static const struct part parts[] = {
-<<<<<<< HEAD
+	{service_begin, service_end},
 	{lock_begin, lock_end},
 	{environment_begin, environment_end},
 	{cryptodevs_begin, cryptodevs_end},
@@ -130,12 +127,6 @@ static const struct part parts[] = {
 	{telemetry_begin, telemetry_end},
 	{server_create, server_destroy},
 	{traffic_begin, traffic_end},
-=======
-	{service_begin, service_end}, {lock_begin, lock_end}, {environment_begin, environment_end},
-	{cryptodevs_begin, cryptodevs_end}, {ports_begin, ports_end}, {tables_create, tables_destroy},
-	{workers_create, workers_destroy}, {apply_create, apply_destroy}, {host_if_create, host_if_destroy},
-	{audit_log_create, audit_log_destroy}, {telemetry_begin, telemetry_end}, {traffic_begin, traffic_end},
->>>>>>> service
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
 	{workers_launch, workers_stop},
 	{privileges_begin, nothing_end}, /* what was given up does not come back */
@@ -167,23 +158,19 @@ static void signals_catch(void)
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
-<<<<<<< HEAD
-static int run(struct gateway *gateway, const char *path, uint32_t until_idle_s)
+static int run(struct gateway *gateway, const struct options *options)
 {
-	char *whole_path = realpath(path, NULL);
-	const struct config_source source = {whole_path ? whole_path : path, config_load, config_read_part};
+	char *whole_path = realpath(options->config, NULL);
+	const struct config_source source = {
+		whole_path ? whole_path : options->config, config_load, config_read_part};
 	struct control control = {
 		.gateway = gateway,
 		.source = &source,
 		.version = CULVERT_VERSION,
 		.begun_ns = clock_now_ns(),
+		.filter = !options->no_seccomp,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
-=======
-static int run(const struct gateway *gateway, const struct options *options)
-{
-	struct control control = {.gateway = gateway, .filter = !options->no_seccomp};
->>>>>>> service
 	struct err err;
 	size_t up = 0;
 	int ret = 0;
@@ -235,11 +222,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (!options.check_only) {
 		control_directory_set(&gateway);
-<<<<<<< HEAD
-		exit_code = run(&gateway, options.config, options.until_idle_s);
-=======
 		exit_code = run(&gateway, &options);
->>>>>>> service
 	}
 	gateway_fini(&gateway);
 	return exit_code;

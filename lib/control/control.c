@@ -79,18 +79,16 @@ static int serve(struct control *control, struct control_requests *requests, uin
 		if (!workers_run(control))
 			return -EIO;
 		host_if_poll(control, now_ns);
-<<<<<<< HEAD
 		watches_poll(control, now_ns);
 		retire_poll(control);
 		server_poll(control, now_ns);
+		service_poll(&control->service, control->qsbr, now_ns);
 		if (requests->reload) {
 			requests->reload = 0;
+			service_reloading(&control->service, now_ns);
 			request_reload(control);
+			service_ready(&control->service);
 		}
-=======
-		watches_poll(watches, control, now_ns);
-		service_poll(&control->service, control->qsbr, now_ns);
->>>>>>> service
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);
@@ -108,16 +106,10 @@ int control_run(struct control *control, struct control_requests *requests, uint
 	int ret;
 
 	log_info("forwarding");
-<<<<<<< HEAD
-	ret = serve(control, requests, until_idle_s);
-	watches_look(control);
-=======
 	service_ready(&control->service);
-	watches_init(&watches, control);
-	ret = serve(control, requests, until_idle_s, &watches);
+	ret = serve(control, requests, until_idle_s);
 	service_stopping(&control->service);
-	watches_fini(&watches, control);
->>>>>>> service
+	watches_look(control);
 	if (ret == 0)
 		log_info("stopping");
 	return ret;

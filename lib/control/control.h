@@ -42,20 +42,13 @@ struct config_source {
 };
 
 struct control {
-<<<<<<< HEAD
 	const struct config_source *source;
 	struct gateway *gateway; /* borrowed; what the operator wants, which changes while it runs */
+	bool filter;             /* the operator's wish: give up system calls, control/privileges.c */
+	struct service service;  /* control/service.c */
 	int lock_fd;             /* control/lock.c */
 	struct crypto crypto;    /* control/cryptodevs.c */
 	struct ports ports;      /* control/ports.c */
-=======
-	const struct gateway *gateway; /* borrowed; what the operator wants */
-	bool filter;                   /* the operator's wish: give up system calls, control/privileges.c */
-	struct service service;        /* control/service.c */
-	int lock_fd;                   /* control/lock.c */
-	struct crypto crypto;          /* control/cryptodevs.c */
-	struct ports ports;            /* control/ports.c */
->>>>>>> service
 	/* control/tables.c: what workers and control share. */
 	struct rte_rcu_qsbr *qsbr;
 	struct sad *sad;     /* inbound SAs */

@@ -13,10 +13,12 @@
 
 static void directory_usual(char *path, size_t bytes)
 {
-<<<<<<< HEAD
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *service = getenv("RUNTIME_DIRECTORY");
 
-	if (geteuid() == 0)
+	/* systemd.exec(5): the directories of the unit, with colons between if there are several. */
+	if (service)
+		snprintf(path, bytes, "%.*s", (int)strcspn(service, ":"), service);
+	else if (geteuid() == 0)
 		snprintf(path, bytes, "/run/culvert");
 	else if (runtime)
 		snprintf(path, bytes, "%s/culvert", runtime);
@@ -35,23 +37,6 @@ void control_directory_set(struct gateway *gateway)
 	if (!gateway->control_socket &&
 		asprintf(&gateway->control_socket, "%s/control.sock", gateway->control_directory) < 0)
 		abort();
-=======
-	const char *runtime = getenv("XDG_RUNTIME_DIR"), *service = getenv("RUNTIME_DIRECTORY");
-	char path[512];
-
-	if (gateway->control_directory)
-		return;
-	/* systemd.exec(5): the directories of the unit, with colons between if there are several. */
-	if (service)
-		snprintf(path, sizeof(path), "%.*s", (int)strcspn(service, ":"), service);
-	else if (geteuid() == 0)
-		snprintf(path, sizeof(path), "/run/culvert");
-	else if (runtime)
-		snprintf(path, sizeof(path), "%s/culvert", runtime);
-	else
-		snprintf(path, sizeof(path), "/tmp/culvert-%u", geteuid());
-	gateway->control_directory = xstrdup(path);
->>>>>>> service
 }
 
 /* Somebody else's directory in a place that all may write to is a trap. */
