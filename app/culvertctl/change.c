@@ -177,32 +177,29 @@ static enum command_result apply(const struct invocation *call, struct err *err)
 	return result;
 }
 
+static bool is_one_policy(const json_t *json)
+{
+	return json_object_get(json, "action") || json_object_get(json, "direction");
+}
+
 /*
- * A document that may stand alone or below its key: what is below it becomes the request's argument of that
- * name, and *within what of the request the document is.
+ * A document that may stand alone or below its key, and a policy without its list: it becomes the request's
+ * argument `key`, and *within says what of the request the document is.
  */
 static json_t *arguments_of(json_t *json, const char *key, const char **within)
 {
-	json_t *below =
-		json_is_object(json) && json_object_size(json) == 1 ? json_object_get(json, key) : NULL;
 	json_t *arguments = json_object();
+	json_t *below = json_object_size(json) == 1 ? json_object_get(json, key) : NULL;
 
-	*within = below ? "" : key;
-	json_object_set(arguments, key, below ? below : json);
+	if (strcmp(key, "policies") == 0 && is_one_policy(json)) {
+		*within = "policies[0]";
+		json_object_set_new(arguments, key, json_pack("[O]", json));
+	} else {
+		*within = below ? "" : key;
+		json_object_set(arguments, key, below ? below : json);
+	}
 	json_decref(json);
 	return arguments;
-}
-
-/* A policy that stands alone is a list of one; then nobody asks for its place. */
-static json_t *listed(json_t *json)
-{
-	json_t *list;
-
-	if (!json_object_get(json, "action") && !json_object_get(json, "direction"))
-		return json;
-	list = json_array();
-	json_array_append_new(list, json);
-	return list;
 }
 
 struct part_options {
@@ -223,8 +220,7 @@ static enum command_result part_change(const struct invocation *invocation, cons
 	if (document_read(&document, invocation->argv[0], err) == 0)
 		json = document_json(&document, err);
 	if (json) {
-		json_t *arguments =
-			arguments_of(strcmp(key, "policies") == 0 ? listed(json) : json, key, &origin.within);
+		json_t *arguments = arguments_of(json, key, &origin.within);
 
 		origin.document = &document;
 		json_object_set_new(arguments, "replace", json_boolean(replaces));
