@@ -9,6 +9,7 @@
 const struct command *const command_groups[] = {
 	show_commands,
 	show_sa_commands,
+	top_commands,
 	change_commands,
 	check_host_commands,
 	NULL,

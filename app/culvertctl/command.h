@@ -44,6 +44,7 @@ struct command {
 /* Rows of one file; the last has no name. */
 extern const struct command show_commands[];
 extern const struct command show_sa_commands[];
+extern const struct command top_commands[];
 extern const struct command change_commands[];
 extern const struct command check_host_commands[];
 

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
+import termios
 import threading
 import time
 import unittest
@@ -153,6 +154,10 @@ class Show(Running):
         self.assertEqual(names[0], "show-version")
         self.assertIn("change", names)
         self.assertEqual(len(names), len(set(names)))
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "docs", "control-protocol.md")) as file:
+            examples = file.read()
+        for name in names:
+            self.assertIn(f'{{"command": "{name}"', examples)
 
 
 class Change(Running):
@@ -289,6 +294,62 @@ class Change(Running):
         said += json.dumps(self.control("change", sas={"m": {**an_sa(0x9002), "key": "0x" + key_bytes("new", 21).hex()}}))
 
         self.site.check_no_key(said)
+
+
+class Top(unittest.TestCase):
+    def setUp(self):
+        self.site = Site(way="default")
+        self.site.tunnel()
+        self.daemon, self.feed = self.site.start_fed("lan")
+        self.daemon.wait_ready()
+
+    def tearDown(self):
+        self.feed.close()
+        self.daemon.signal()
+        self.site.ended(self.daemon)
+
+    def command(self, *arguments):
+        return [CULVERTCTL, "--socket", self.daemon.control_path(), "top", *arguments]
+
+    def test_rates_are_of_the_interval(self):
+        self.feed.put([self.site.frame("lan", OUT)] * 32)
+        process = subprocess.Popen(self.command("--once", "--interval=2"), stdout=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        for _ in range(10):
+            self.feed.put([self.site.frame("lan", OUT)] * 30 + [self.site.frame("lan", b"x" * 14)] * 2)
+        out, _ = process.communicate(timeout=30)
+        rows = [line.split() for line in out.splitlines()]
+
+        self.assertEqual(process.returncode, 0)
+        lan = next(row for row in rows if row[:2] == ["lan", "up"])
+        self.assertTrue(120 <= int(lan[2]) <= 160, lan)
+        sa = next(row for row in rows if row[:1] == ["t-out"])
+        self.assertEqual(sa[1:5], ["out", "0x00001001", A.wan[4], B.wan[4]])
+        self.assertTrue(110 <= int(sa[5]) <= 150, sa)
+        self.assertIn("1 of 2 SAs had packets", out)
+        self.assertRegex(out, r"drop +packets/s +cause and cure\n\w+ +\d+ ")
+        self.assertNotIn("\033", out)
+
+    def test_the_terminal_is_left_as_it_was(self):
+        ours, theirs = os.openpty()
+        before = termios.tcgetattr(theirs)
+        for end in (lambda process: os.write(ours, b"q"), lambda process: process.send_signal(signal.SIGTERM)):
+            process = subprocess.Popen(self.command(), stdin=theirs, stdout=theirs, stderr=theirs)
+            seen = b""
+            while b"SAs had packets" not in seen:
+                seen += os.read(ours, 4096)
+            self.assertNotEqual(termios.tcgetattr(theirs), before)
+            end(process)
+            self.assertEqual(process.wait(20), 0)
+            while not seen.endswith(b"\033[?25h\033[?1049l"):
+                seen += os.read(ours, 4096)
+            self.assertEqual(termios.tcgetattr(theirs), before)
+        os.close(ours)
+        os.close(theirs)
+
+    def test_what_it_can_not_do_is_misuse(self):
+        for arguments in (("--json",), ("--interval", "0"), ("--interval", "x"), ("now",)):
+            self.assertEqual(self.daemon.ctl("top", *arguments, code=2)[0], "")
 
 
 class Requests(Running):
