@@ -11,7 +11,7 @@
 #include "arguments.h"
 #include "command.h"
 
-#define PAGE_ITEMS 1000
+#define PAGE_ITEMS 2000 /* as many as the daemon gives at once */
 #define COLUMNS(a) (a), sizeof(a) / sizeof((a)[0])
 
 uint64_t show_number(const json_t *object, const char *key)

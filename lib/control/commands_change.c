@@ -178,16 +178,20 @@ static void count(
 static int gone_take(struct request *request, struct change *change, struct reload_summary *summary)
 {
 	int ret = names_read(request, "delete_sas", &change->gone, &change->n_gone);
+	struct name_index seen;
 
+	name_index_init(&seen);
 	for (size_t i = 0; ret == 0 && i < change->n_gone; i++) {
-		if (!sas_find(request->control, change->gone[i]))
-			return err_set(&request->err, ENOENT, "no SA is named '%s'", change->gone[i]);
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(change->gone[i], change->gone[j]) == 0)
-				return err_set(&request->err, EINVAL, "'%s' is to be deleted twice",
-					change->gone[i]);
-		count(summary, &summary->sas.removed, "sas", "removed", change->gone[i]);
+		const char *name = change->gone[i];
+
+		if (!sas_find(request->control, name))
+			ret = err_set(&request->err, ENOENT, "no SA is named '%s'", name);
+		else if (name_index_find(&seen, name) >= 0)
+			ret = err_set(&request->err, EINVAL, "'%s' is to be deleted twice", name);
+		name_index_add(&seen, name, i);
+		count(summary, &summary->sas.removed, "sas", "removed", name);
 	}
+	name_index_fini(&seen);
 	return ret;
 }
 

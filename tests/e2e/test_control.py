@@ -194,6 +194,10 @@ class Change(Running):
             self.assertIn("policy 'p0': no SA is named 't-out'", self.ctl("sa", "delete", "t-out", *more, code=1)[1])
         self.assertEqual(self.daemon.result("show-sa", name="t-out")["sa"]["sequence"], 5)
 
+    def test_a_name_that_is_to_be_deleted_twice_is_refused(self):
+        self.assertIn("'t-out' is to be deleted twice", self.ctl("sa", "delete", "t-out", "t-in", "t-out", code=1)[1])
+        self.assertEqual(self.names("sas"), ["t-out", "t-in"])
+
     def test_a_dry_run_changes_nothing(self):
         text = json.dumps({"n": an_sa(0x9001)})
 
