@@ -13,6 +13,8 @@
 #include "support/eal.h"
 #include "support/gateway.h"
 
+#include <rte_rcu_qsbr.h>
+
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,10 +51,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const struct config_source source = {"/nonexistent/site.yaml", load, config_read_part};
 
+	struct err err;
+
 	(void)argc, (void)argv;
-	if (eal_start() != 0)
+	if (eal_start() != 0 || gateway_env_try(&env, SITE, &err) != 0)
 		return -1;
-	gateway_env_begin(&env, SITE);
+	/* The worker runs in this thread, so that nobody may wait for it. */
+	rte_rcu_qsbr_thread_offline(env.control.qsbr, env.worker->index);
 	control_directory_set(&env.gateway);
 	env.control.source = &source;
 	env.control.version = "0.0.0";
