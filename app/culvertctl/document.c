@@ -107,8 +107,6 @@ void document_finding_print(
 	const char *inner = strncmp(path, within, length) == 0 ? path + length : path;
 	const struct yaml_node *node;
 
-	if (length > 0 && *inner == '.')
-		inner++;
 	node = yaml_node_find_path(document->root, inner);
 	fprintf(stderr, "%s:%u:%u: %s%s%s\n", document->name, node->line, node->column, path,
 		path[0] ? ": " : "", text);
