@@ -219,18 +219,17 @@ static int capabilities_drop(uint64_t kept, struct err *err)
 	return ret;
 }
 
-/* `net_admin,net_raw` */
-static const char *capabilities_text(uint64_t kept, char *buf, size_t size)
+/* What the calling thread has, `net_admin,net_raw` */
+static const char *capabilities_text(char *buf, size_t size)
 {
 	static const struct {
-		uint64_t bit;
+		unsigned cap;
 		const char *name;
-	} names[] = {{CAP_BIT(CAP_NET_ADMIN), "net_admin"}, {CAP_BIT(CAP_NET_RAW), "net_raw"},
-		{CAP_BIT(CAP_IPC_LOCK), "ipc_lock"}};
+	} names[] = {{CAP_NET_ADMIN, "net_admin"}, {CAP_NET_RAW, "net_raw"}, {CAP_IPC_LOCK, "ipc_lock"}};
 
 	snprintf(buf, size, "none");
 	for (size_t i = 0, used = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (kept & names[i].bit)
+		if (has_capability(names[i].cap))
 			used += (size_t)snprintf(
 				buf + used, size - used, "%s%s", used > 0 ? "," : "", names[i].name);
 	return buf;
@@ -248,7 +247,7 @@ int privileges_drop(const struct gateway *gateway, bool filter, struct err *err)
 	if (ret == 0 && filter)
 		ret = syscall_filter_install(err);
 	if (ret == 0)
-		log_info("capabilities=%s syscall_filter=%s", capabilities_text(needed, text, sizeof(text)),
+		log_info("capabilities=%s syscall_filter=%s", capabilities_text(text, sizeof(text)),
 			filter ? "on" : "off");
 	return ret;
 }

@@ -114,3 +114,36 @@ class Root:
             else:
                 found.update(os.path.join(here, name) for name in names + files)
         return found
+
+
+class Booted:
+    """What a script says in a Root that systemd has booted, in a container of systemd-nspawn's; it ends the container."""
+
+    UNIT = """[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/probe
+ExecStopPost=/bin/systemctl poweroff --force
+StandardOutput=file:/var/probe
+[Install]
+WantedBy=default.target
+"""
+
+    def __init__(self, root, script):
+        with open(f"{root.path}/etc/systemd/system/probe.service", "w") as file:
+            file.write(self.UNIT)
+        program = f"{root.path}/usr/local/bin/probe"
+        with open(program, "w") as file:
+            file.write("#!/bin/sh\necho booted\n" + script)
+        os.chmod(program, 0o755)
+        root.run("systemctl", "enable", "probe")
+        # nspawn shows little of /sys; DPDK looks for modules there.
+        self.log = run("timeout", "180", "systemd-nspawn", "-D", root.path, "--boot", "--private-network", "--register=no",
+            "--keep-unit", "--bind-ro=/sys/module", stdin=subprocess.DEVNULL, errors="replace").stdout
+        self.said = ""
+        if os.path.exists(f"{root.path}/var/probe"):
+            with open(f"{root.path}/var/probe") as file:
+                self.said = file.read()
+        if not self.said.startswith("booted"):
+            raise unittest.SkipTest("systemd does not boot in a container here: " + self.log.strip()[-300:])

@@ -15,6 +15,7 @@ PACKAGE = os.environ.get("PACKAGE", "")
 VERSION = os.environ.get("CULVERT_VERSION", "")
 EXAMPLES = "/usr/share/doc/culvert/examples"
 CONFIGURATION = "/etc/culvert/culvert.yaml"
+EMPTY_PCAP = bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")
 
 REASON = debian_root.missing()
 if not REASON and not os.path.exists(PACKAGE):
@@ -74,7 +75,7 @@ class Package(unittest.TestCase):
                 '  wan: {device: "net_pcap1,rx_pcap=/tmp/empty.pcap,tx_pcap=/tmp/out1.pcap", side: unprotected}\n'
                 % min(os.sched_getaffinity(0)))
         with open(self.path("/tmp/empty.pcap"), "wb") as file:
-            file.write(bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000"))
+            file.write(EMPTY_PCAP)
 
         done = self.run_in("culvertd", "--config", "/tmp/site.yaml", "--until-idle", "1")
 
@@ -134,6 +135,57 @@ class Package(unittest.TestCase):
         self.root.apt("purge", "culvert")
 
         self.assertEqual({path for path in self.root.files() if "culvert" in path}, set())
+
+
+@unittest.skipIf(shutil.which("systemd-nspawn") is None, "systemd-nspawn is not there")
+class Service(unittest.TestCase):
+    """The package's own unit, under a real systemd."""
+
+    SITE = """memory: {hugepages: false, packets: 4095}
+workers: {lcores: [%d]}
+ports:
+  lan: {device: "net_pcap0,rx_pcap=/var/lib/culvert/empty.pcap,tx_pcap=/var/lib/culvert/lan.pcap", side: protected}
+  wan: {device: "net_pcap1,rx_pcap=/var/lib/culvert/empty.pcap,tx_pcap=/var/lib/culvert/wan.pcap", side: unprotected}
+"""
+    # Longer than the watchdog waits, so that it would have ended a daemon without signs of life.
+    PROBE = """
+systemctl is-active culvertd
+sleep 12
+systemctl show culvertd --property=ActiveState,SubState,NRestarts,StatusText
+pid=$(systemctl show culvertd --property=MainPID --value)
+for task in /proc/$pid/task/*; do grep -E '^(Uid|CapPrm|CapBnd|NoNewPrivs|Seccomp):' $task/status; done
+systemctl stop culvertd
+systemctl show culvertd --property=Result,ExecMainStatus
+journalctl -u culvertd -p err --quiet
+echo errors end
+journalctl -u culvertd -o cat --quiet
+"""
+
+    def test_it_starts_gives_signs_of_life_and_stops(self):
+        root = debian_root.Root(os.path.dirname(PACKAGE))
+        shutil.copy(PACKAGE, f"{root.path}/tmp/culvert.deb")
+        root.apt("install", "systemd-sysv", "/tmp/culvert.deb")
+        with open(root.path + CONFIGURATION, "w") as file:
+            file.write(self.SITE % min(os.sched_getaffinity(0)))
+        with open(root.path + "/var/lib/culvert/empty.pcap", "wb") as file:
+            file.write(EMPTY_PCAP)
+        root.run("chown", "culvert:culvert", CONFIGURATION, "/var/lib/culvert/empty.pcap")
+        self.assertEqual(root.run("systemctl", "enable", "culvertd").returncode, 0)
+
+        said = debian_root.Booted(root, self.PROBE).said
+
+        lines = said.splitlines()
+        self.assertEqual(lines[1], "active", said)
+        for line in ("ActiveState=active", "SubState=running", "NRestarts=0", "StatusText=forwarding", "Result=success",
+                     "ExecMainStatus=0", "info: forwarding", "info: stopping"):
+            self.assertIn(line, lines, said)
+        threads = {line for line in lines if re.match(r"(Uid|CapPrm|CapBnd|NoNewPrivs|Seccomp):", line)}
+        self.assertEqual({line.split()[0]: set(line.split()[1:]) for line in threads if not line.startswith("Uid")},
+            {"CapPrm:": {"0" * 16}, "CapBnd:": {"0" * 16}, "NoNewPrivs:": {"1"}, "Seccomp:": {"2"}}, said)
+        (uid,) = [line for line in threads if line.startswith("Uid")]
+        self.assertNotIn("0", uid.split())
+        # journald knows levels by the prefix: among errors there is none of the lines above.
+        self.assertEqual(lines[lines.index("errors end") - 1], "ExecMainStatus=0", said)
 
 
 if __name__ == "__main__":
