@@ -88,8 +88,8 @@ class Pair:
 
 
 class Rekey(unittest.TestCase):
-    # REK-1, REK-3, REK-5, SPD-13
     def test_a_hundred_rekeys_under_load_lose_no_packet(self):
+        # REK-1, REK-3, REK-5, SPD-13
         pair = Pair()
         pair.start()
 
