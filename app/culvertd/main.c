@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/report.h"
 #include "config/load.h"
-#include "control/apply.h"
 #include "control/audit_log.h"
+#include "control/change.h"
 #include "control/control.h"
 #include "control/cryptodevs.h"
 #include "control/eal.h"
@@ -21,9 +22,11 @@
 #include "control/lock.h"
 #include "control/ports.h"
 #include "control/privileges.h"
+#include "control/server.h"
 #include "control/service.h"
 #include "control/tables.h"
 #include "control/telemetry.h"
+#include "control/watches.h"
 #include "control/workers.h"
 #include "options.h"
 
@@ -109,14 +112,25 @@ static int nothing_begin(
 	return 0;
 }
 
+/* What privileges_begin gives up does not come back. */
 static const struct part parts[] = {
-	{service_begin, service_end}, {lock_begin, lock_end}, {environment_begin, environment_end},
-	{cryptodevs_begin, cryptodevs_end}, {ports_begin, ports_end}, {tables_create, tables_destroy},
-	{workers_create, workers_destroy}, {apply_create, apply_destroy}, {host_if_create, host_if_destroy},
-	{audit_log_create, audit_log_destroy}, {telemetry_begin, telemetry_end}, {traffic_begin, traffic_end},
+	{service_begin, service_end},
+	{lock_begin, lock_end},
+	{environment_begin, environment_end},
+	{cryptodevs_begin, cryptodevs_end},
+	{ports_begin, ports_end},
+	{tables_create, tables_destroy},
+	{workers_create, workers_destroy},
+	{watches_create, watches_destroy},
+	{change_begin, change_end},
+	{host_if_create, host_if_destroy},
+	{audit_log_create, audit_log_destroy},
+	{telemetry_begin, telemetry_end},
+	{server_create, server_destroy},
+	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
 	{workers_launch, workers_stop},
-	{privileges_begin, nothing_end}, /* what was given up does not come back */
+	{privileges_begin, nothing_end},
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -128,6 +142,8 @@ static void on_signal(int number)
 {
 	if (number == SIGUSR1)
 		requests.print_statistics = 1;
+	else if (number == SIGHUP)
+		requests.reload = 1;
 	else
 		requests.stop = 1;
 }
@@ -139,12 +155,23 @@ static void signals_catch(void)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
-static int run(const struct gateway *gateway, const struct options *options)
+static int run(struct gateway *gateway, const struct options *options)
 {
-	struct control control = {.gateway = gateway, .filter = !options->no_seccomp};
+	char *whole_path = realpath(options->config, NULL);
+	const struct config_source source = {
+		whole_path ? whole_path : options->config, config_load, config_read_part};
+	struct control control = {
+		.gateway = gateway,
+		.source = &source,
+		.filter = !options->no_seccomp,
+		.version = CULVERT_VERSION,
+		.begun_ns = clock_now_ns(),
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
 	struct err err;
 	size_t up = 0;
 	int ret = 0;
@@ -157,6 +184,7 @@ static int run(const struct gateway *gateway, const struct options *options)
 		ret = control_run(&control, &requests, options->until_idle_s);
 	while (up > 0)
 		parts[--up].end(&control);
+	free(whole_path);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
