@@ -21,6 +21,7 @@
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/ports.h"
+#include "control/seq_store.h"
 #include "control/tables.h"
 #include "control/telemetry.h"
 #include "control/workers.h"
@@ -72,6 +73,17 @@ static void ports_end(struct control *control)
 	ports_close(&control->ports);
 }
 
+static int sequences_begin(struct control *control, struct err *err __attribute__((unused)))
+{
+	control->sequences = seq_store_create(control->gateway->state_directory);
+	return 0;
+}
+
+static void sequences_end(struct control *control)
+{
+	seq_store_destroy(control->sequences);
+}
+
 static int traffic_begin(struct control *control, struct err *err)
 {
 	return ports_start(&control->ports, err);
@@ -95,6 +107,7 @@ static const struct part parts[] = {
 	{ports_begin, ports_end},
 	{tables_create, tables_destroy},
 	{workers_create, workers_destroy},
+	{sequences_begin, sequences_end},
 	{apply_create, apply_destroy},
 	{host_if_create, host_if_destroy},
 	{audit_log_create, audit_log_destroy},
@@ -124,6 +137,8 @@ static void signals_catch(void)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGUSR1, &action, NULL);
+	/* A file that may not become longer is an error like others. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
@@ -180,6 +195,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (!options.check_only) {
 		control_directory_set(&gateway);
+		state_directory_set(&gateway);
 		exit_code = run(&gateway, options.until_idle_s);
 	}
 	gateway_fini(&gateway);

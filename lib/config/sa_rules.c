@@ -107,6 +107,7 @@ static void check_meaning(struct reader *reader, const struct schema_result *res
 		{"fragment", TUNNEL, OF_TRANSPORT},
 		{"replay_window", NO_IPCOMP, OF_IPCOMP},
 		{"esn", NO_IPCOMP, OF_IPCOMP},
+		{"allow_static_iv_reuse", NO_IPCOMP, OF_IPCOMP},
 		{"rekey_bytes", NO_IPCOMP, OF_IPCOMP},
 		{"life_bytes", NO_IPCOMP, OF_IPCOMP},
 		{"rekey_packets", NO_IPCOMP, OF_IPCOMP},

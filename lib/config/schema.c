@@ -73,6 +73,9 @@ static const struct schema_key control_keys[] = {
 	{"directory", .type = &read_path, FIELD(struct gateway, control_directory),
 		.absent = "chosen by the daemon",
 		.doc = "Where the daemon keeps its lock and its control socket; one daemon holds it."},
+	{"state_directory", .type = &read_path, FIELD(struct gateway, state_directory),
+		.absent = "chosen by the daemon",
+		.doc = "Where the daemon keeps what must outlive it: which sequence numbers of each static key were used, so that none is used again. One daemon holds it, on a local file system that a reboot leaves as it is. Else it is `$STATE_DIRECTORY`, or `/var/lib/culvert`, or for an ordinary user `$XDG_STATE_HOME/culvert` or `~/.local/state/culvert`."},
 	{"audit", .type = &read_bool, FIELD(struct gateway, audit), .fallback = "true",
 		.doc = "Log what RFC 4301 and RFC 4303 call auditable events: packets of no SA, replays, wrong ICVs, packets that their SA may not carry or that came in clear, SAs that have ended. A flood is told of by a few lines and a count."},
 };
@@ -187,6 +190,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "Outbound: dummy packets of random lengths to send beside the traffic (RFC 4303 section 2.6)."},
 	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
 		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
+	{"allow_static_iv_reuse", .type = &read_bool, FIELD(struct sa_conf, allow_static_iv_reuse), .fallback = "false",
+		.doc = "Outbound: keep nothing on disk for the key, so that after a restart the SA begins with number 1 again. With AES-GCM, CCM, CTR, GMAC or ChaCha20-Poly1305 packets under one nonce tell what is in them, and let others be forged (RFC 8221 section 3): for tests, or keys that are made anew for each start. Within one run no number is used twice all the same."},
 	{"for_dscp", .type = &read_dscp, .shape = SHAPE_ONE_OR_LIST, ITEMS(struct sa_conf, for_dscp, n_for_dscp),
 		.choices = dscp_names, .items_min = 1, .items_max = SA_DSCP_MAX + 1, .absent = "any",
 		.doc = "As an outbound policy's alternative: only for packets with one of these DSCPs."},

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "control/alternatives.h"
 #include "control/neigh_wire.h"
+#include "control/seq_store.h"
 #include "ipsec/path_mtu.h"
 #include "ipsec/sad.h"
 #include "model/bundle.h"
@@ -31,6 +32,20 @@ static int sa_build(struct control *control, const struct sa_conf *conf, struct 
 	if (getrandom(&params.iv_mask, sizeof(params.iv_mask), 0) != sizeof(params.iv_mask))
 		return err_set(err, EIO, "the operating system gives no random numbers");
 	return sa_create(&params, &control->crypto, sa, err);
+}
+
+/* What it numbers its packets with. */
+static int sa_attach(struct control *control, const struct sa_conf *conf, struct sa *sa, struct err *err)
+{
+	return control->sequences ? seq_store_attach(control->sequences, sa, conf, err) : 0;
+}
+
+/* No worker has it any more. */
+static void sa_free(struct control *control, struct sa *sa)
+{
+	if (control->sequences)
+		seq_store_detach(control->sequences, sa);
+	sa_destroy(sa);
 }
 
 /* Where the SAs of each algorithm have their sessions: all of one algorithm go the same way. */
@@ -70,7 +85,15 @@ static int sas_create(struct control *control, struct err *err)
 		if (ret != 0)
 			return ret;
 		control->n_sas++;
-		ret = sad_add(sad_of(control, control->sas[i]), control->sas[i], err);
+		ret = sa_attach(control, &gateway->sas[i], control->sas[i], err);
+		if (ret == 0)
+			ret = sad_add(sad_of(control, control->sas[i]), control->sas[i], err);
+		if (ret != 0)
+			return ret;
+	}
+	if (control->sequences) {
+		int ret = seq_store_commit(control->sequences, err);
+
 		if (ret != 0)
 			return ret;
 	}
@@ -118,7 +141,7 @@ static void sas_destroy(struct control *control)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
 		sad_remove(sad_of(control, control->sas[i]), control->sas[i]);
-		sa_destroy(control->sas[i]);
+		sa_free(control, control->sas[i]);
 	}
 	free(control->sas);
 	control->sas = NULL;

@@ -13,6 +13,7 @@
 #include "control/icv_hint.h"
 #include "control/lifetime.h"
 #include "control/natt_watch.h"
+#include "control/seq_store.h"
 
 /* How often control looks for work: an ARP answer waits no longer than this. */
 #define CONTROL_PERIOD_US 500
@@ -91,6 +92,8 @@ static void watches_poll(struct watches *watches, struct control *control, uint6
 	audit_log_poll(control, now_ns);
 	natt_watch_poll(&watches->natt, control, now_ns);
 	acquire_log_poll(&watches->acquires, control->snapshot->acquires, now_ns);
+	if (control->sequences)
+		seq_store_poll(control->sequences, now_ns);
 }
 
 /* A run that was short tells what it has to tell too. */

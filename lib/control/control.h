@@ -20,6 +20,7 @@
 
 struct rte_rcu_qsbr;
 struct rte_ring;
+struct seq_store;
 
 struct control {
 	const struct gateway *gateway; /* borrowed; what the operator wants */
@@ -39,6 +40,8 @@ struct control {
 	struct neigh_proto *neigh_proto;
 	struct control_counters counters;
 	struct audit_log audit_log; /* control/audit_log.c */
+	/* control/seq_store.c; NULL: a test's or a benchmark's, whose SAs begin with number 1 */
+	struct seq_store *sequences;
 	/* control/apply.c */
 	struct sa **sas; /* in the order of the configuration */
 	size_t n_sas;
