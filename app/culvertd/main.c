@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -21,6 +20,7 @@
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/ports.h"
+#include "control/secrecy.h"
 #include "control/seq_store.h"
 #include "control/tables.h"
 #include "control/telemetry.h"
@@ -188,8 +188,8 @@ int main(int argc, char **argv)
 		fputs(options.help ? options_usage() : "culvertd " CULVERT_VERSION "\n", stdout);
 		return EXIT_SUCCESS;
 	}
-	/* Keys must not end up in a core file, nor be read by a debugger of the same user. */
-	prctl(PR_SET_DUMPABLE, 0);
+	if (!options.check_only)
+		secrecy_begin();
 	signals_catch();
 	if (load(options.config, &gateway) != 0)
 		return EXIT_FAILURE;
