@@ -1,6 +1,6 @@
 /*
  * Sequence numbers that are used once for a key, over all SAs that have the key, and over all starts (RFC
- * 4303 section 3.3.3, RFC 4106 section 3.1; RFC 8221 section 3 says why it matters for static keys).
+ * 4302 section 5, RFC 4106 section 3.1; RFC 8221 section 3 says why it matters for static keys).
  *
  * For each key there is the first number that was never handed out. An outbound SA begins there, and gets
  * numbers in blocks: the next block is on the disk (control/seq_file.h) before its SA may use it. So after a
@@ -18,7 +18,7 @@
  *
  * A key is known by a fingerprint of the cipher's key and salt, without the integrity key, since the key
  * stream is the same with another one; of the integrity key where nothing is encrypted. It is a hash under
- * the file's secret, so that neither the file of one gateway nor a table made beforehand helps to guess keys.
+ * the file's secret, so that files can't be compared, and tables of hashes made beforehand are of no use.
  *
  * Control thread; workers see but struct seq. docs/decisions/0007-sequence-numbers.md.
  * Limits: SEQ_FILE_ENTRIES_MAX keys, which are never forgotten; about 150 bytes of memory for each, and 32

@@ -121,6 +121,7 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->family = conf->destination.family;
 	sa->source = conf->source;
 	sa->destination = conf->destination;
+	sa->lookup = (uint8_t)conf->lookup;
 	sa->n_workers = params->n_workers;
 	sa->mss_clamp = conf->mss_clamp;
 	sa->cuts_after = conf->fragment == SA_FRAGMENT_AFTER;
@@ -129,8 +130,9 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->seq_first = 1;
 	sa->seq_end = seq_last(conf->esn);
 	outer_header_init(sa, conf->mode);
-	atomic_init(&sa->special,
-		(sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) | (conf->encap == SA_ENCAP_UDP ? SA_IN_UDP : 0));
+	atomic_init(&sa->special, (sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) |
+					  (conf->encap == SA_ENCAP_UDP ? SA_IN_UDP : 0) |
+					  (conf->lookup == SA_LOOKUP_SPI ? SA_FROM_ANY : 0));
 	outer_rules_init(sa, conf);
 	path_mtu_set_link(sa, LINK_MTU_USUAL);
 	if (!sa->inbound)
