@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,6 +21,8 @@
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/ports.h"
+#include "control/secrecy.h"
+#include "control/seq_store.h"
 #include "control/server.h"
 #include "control/tables.h"
 #include "control/telemetry.h"
@@ -75,6 +76,17 @@ static void ports_end(struct control *control)
 	ports_close(&control->ports);
 }
 
+static int sequences_begin(struct control *control, struct err *err __attribute__((unused)))
+{
+	control->sequences = seq_store_create(control->gateway->state_directory);
+	return 0;
+}
+
+static void sequences_end(struct control *control)
+{
+	seq_store_destroy(control->sequences);
+}
+
 static int traffic_begin(struct control *control, struct err *err)
 {
 	return ports_start(&control->ports, err);
@@ -99,6 +111,7 @@ static const struct part parts[] = {
 	{tables_create, tables_destroy},
 	{workers_create, workers_destroy},
 	{watches_create, watches_destroy},
+	{sequences_begin, sequences_end},
 	{change_begin, change_end},
 	{host_if_create, host_if_destroy},
 	{audit_log_create, audit_log_destroy},
@@ -132,6 +145,8 @@ static void signals_catch(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGUSR1, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	/* A file that may not become longer is an error like others. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
@@ -190,13 +205,14 @@ int main(int argc, char **argv)
 		fputs(options.help ? options_usage() : "culvertd " CULVERT_VERSION "\n", stdout);
 		return EXIT_SUCCESS;
 	}
-	/* Keys must not end up in a core file, nor be read by a debugger of the same user. */
-	prctl(PR_SET_DUMPABLE, 0);
+	if (!options.check_only)
+		secrecy_begin();
 	signals_catch();
 	if (load(options.config, &gateway) != 0)
 		return EXIT_FAILURE;
 	if (!options.check_only) {
 		control_directory_set(&gateway);
+		state_directory_set(&gateway);
 		exit_code = run(&gateway, options.config, options.until_idle_s);
 	}
 	gateway_fini(&gateway);

@@ -28,6 +28,7 @@ struct control_sa;
 struct retired;
 struct rte_rcu_qsbr;
 struct rte_ring;
+struct seq_store;
 struct server;
 
 #define EVENTS_FAILURE_KINDS 5
@@ -60,6 +61,8 @@ struct control {
 	struct neigh_proto *neigh_proto;
 	struct control_counters counters;
 	struct audit_log audit_log; /* control/audit_log.c */
+	/* control/seq_store.c; NULL: a test's or a benchmark's, whose SAs begin with number 1 */
+	struct seq_store *sequences;
 	/* control/sas.c: the SAs there are, what is known of each, and their names to their places */
 	struct sa **sas;
 	struct control_sa **sa_notes;

@@ -80,6 +80,8 @@ static void fixed_check(const struct gateway *running, const struct gateway *wan
 {
 	needs_same(texts_equal(running->control_directory, wanted->control_directory), "control.directory",
 		report);
+	needs_same(texts_equal(running->state_directory, wanted->state_directory), "control.state_directory",
+		report);
 	needs_same(texts_equal(running->control_socket, wanted->control_socket), "control.socket", report);
 	needs_same(texts_equal(running->control_group, wanted->control_group), "control.group", report);
 	needs_same(running->audit == wanted->audit, "control.audit", report);
@@ -343,6 +345,7 @@ void reload_difference(const struct control *control, struct gateway *wanted, st
 	struct reload_summary *summary, struct report *report)
 {
 	control_directory_set(wanted);
+	state_directory_set(wanted);
 	fixed_check(control->gateway, wanted, report);
 	sas_compare(control, wanted, change, summary, report);
 	policies_compare(control, wanted, change, summary);

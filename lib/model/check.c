@@ -410,7 +410,10 @@ static int compare_keys(const struct gateway *gateway, size_t a, size_t b)
 	return memcmp(x->bytes, y->bytes, x->length_bytes);
 }
 
-/* RFC 4106 section 8.1: an IV is used once with a key, and each SA counts its IVs from the start. */
+/*
+ * RFC 4106 section 8.1: an IV is used once with a key. The gateway sees to that of its own SAs
+ * (control/seq_store.h), and can't of those that a peer sends with.
+ */
 static void same_key(struct check *check, size_t first, size_t again)
 {
 	const struct sa_conf *sas = check->gateway->sas;

@@ -56,6 +56,7 @@
 	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
 	X(out_expired, "OutStateExpired", "the outbound SA has reached a hard limit (`life_time`, `life_bytes`, `life_packets`, or its cipher's own); it needs a new key") \
 	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \
+	X(out_seq_reserved, "OutStateSeqError", "the SA's reserved sequence numbers are used up, and no more could be reserved in time: the file for them can't be written (the log says why), or its disk is slower than the traffic needs") \
 	X(out_mtu, "OutBundleCheckError", "the packet is too big for the tunnel or the link; ICMP said so to the sender where it may be said") \
 	X(out_buf, "OutError", "the packet's buffer has no room for the tunnel's headers or trailer; raise the buffer size") \
 	X(crypto_full, "OutError", "the crypto device's queue is full; it is slower than the traffic") \

@@ -464,7 +464,7 @@ class Site:
         self.directory = tempfile.mkdtemp(prefix="culvert-e2e-")
         weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.conf = {
-            "control": {"directory": self.path("run")},
+            "control": {"directory": self.path("run"), "state_directory": self.path("state")},
             # Capture files fill no rings, and each page of the pool costs time at the start and at the end.
             "memory": {"hugepages": False, "packets": 4095},
             # Suites that run at the same time take different CPUs.

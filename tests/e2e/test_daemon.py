@@ -229,8 +229,8 @@ class Keys(unittest.TestCase):
         self.assertEqual(os.WTERMSIG(status), signal.SIGABRT)
         self.assertFalse(os.WCOREDUMP(status))
 
-    def test_a_restart_with_the_same_key_repeats_no_iv(self):
-        # REK-6: each start counts from another random number.
+    def test_gateways_with_the_same_key_that_do_not_know_of_each_other_repeat_no_iv_but_by_chance(self):
+        # REK-6: each counts from another random number. Where they know, see test_restart.py.
         for esp, size in (("aes128gcm16", 8), ("chacha20poly1305", 8), ("aes128-sha256", 16)):
             ivs = set()
             for _ in range(2):

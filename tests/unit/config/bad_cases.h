@@ -390,11 +390,12 @@ static const struct bad_case sas_cases[] = {
 	 "6:70: sas.x.ah: expects the keyword of an integrity algorithm, as sha256, not 'sha265' (did you mean 'sha256'?)\n"},
 	{PORTS
 	 "sas:\n"
-	 "  x: {spi: 61440, source: 192.0.2.1, destination: 198.51.100.1, ipcomp: deflate, key: " KEY_A ", replay_window: 64, esn: true}\n",
+	 "  x: {spi: 61440, source: 192.0.2.1, destination: 198.51.100.1, ipcomp: deflate, key: " KEY_A ", replay_window: 64, esn: true, allow_static_iv_reuse: true}\n",
 	 "6:12: sas.x.spi: expects the CPI of IPComp, a whole number from 256 to 61439\n"
 	 "6:87: sas.x.key: IPComp has no key\n"
 	 "6:146: sas.x.replay_window: IPComp has no sequence numbers and no key\n"
-	 "6:155: sas.x.esn: IPComp has no sequence numbers and no key\n"},
+	 "6:155: sas.x.esn: IPComp has no sequence numbers and no key\n"
+	 "6:184: sas.x.allow_static_iv_reuse: IPComp has no sequence numbers and no key\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", mode: tunel}\n",
