@@ -35,6 +35,8 @@ static const struct schema_choice crypto_modes[] = {
 static const struct schema_choice sides[] = {
 	{"protected", SIDE_PROTECTED}, {"unprotected", SIDE_UNPROTECTED}, {NULL, 0}};
 static const struct schema_choice modes[] = {{"tunnel", SA_TUNNEL}, {"transport", SA_TRANSPORT}, {NULL, 0}};
+static const struct schema_choice lookups[] = {{"destination", SA_LOOKUP_DESTINATION},
+	{"source", SA_LOOKUP_SOURCE}, {"spi", SA_LOOKUP_SPI}, {NULL, 0}};
 static const struct schema_choice compressions[] = {{"deflate", SA_IPCOMP}, {NULL, 0}};
 static const struct schema_choice fragments[] = {
 	{"before", SA_FRAGMENT_BEFORE}, {"after", SA_FRAGMENT_AFTER}, {NULL, 0}};
@@ -73,6 +75,11 @@ static const struct schema_key control_keys[] = {
 	{"directory", .type = &read_path, FIELD(struct gateway, control_directory),
 		.absent = "chosen by the daemon",
 		.doc = "Where the daemon keeps its lock and its control socket; one daemon holds it."},
+	{"socket", .type = &read_path, FIELD(struct gateway, control_socket),
+		.absent = "`control.sock` in the directory",
+		.doc = "The Unix socket by which `culvertctl` and programs ask the gateway and change it (mode 0660)."},
+	{"group", .type = &read_name, FIELD(struct gateway, control_group), .max = NAME_MAX_LENGTH, .fallback = "culvert",
+		.doc = "The group whose members may use the socket, if there is such a group; beside them root and the daemon's own user may."},
 	{"audit", .type = &read_bool, FIELD(struct gateway, audit), .fallback = "true",
 		.doc = "Log what RFC 4301 and RFC 4303 call auditable events: packets of no SA, replays, wrong ICVs, packets that their SA may not carry or that came in clear, SAs that have ended. A flood is told of by a few lines and a count."},
 };
@@ -139,6 +146,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The sending end; the gateway's own address if the SA is outbound."},
 	{"destination", .type = &read_address, FIELD(struct sa_conf, destination), .required = true,
 		.doc = "The receiving end; the gateway's own address if the SA is inbound."},
+	{"lookup", .type = &read_choice, FIELD(struct sa_conf, lookup), .choices = lookups, .fallback = "destination",
+		.doc = "What of a packet, beside its SPI, an inbound SA is found by; of those that match the most specific one is taken (RFC 4301 section 4.1). `destination`: its destination; the source must then be the SA's. `source`: both, so that SAs from other sources may have the same SPI. `spi`: neither, so that the peer may send from any address and to any of the gateway's, of the SA's family; the ICV alone says whose a packet is."},
 	{"mode", .type = &read_choice, FIELD(struct sa_conf, mode), .choices = modes, .fallback = "tunnel",
 		.doc = "`tunnel` carries whole IP packets; `transport` puts its header behind the packet's own IP header, so that the packet's ends are the SA's: for what the gateway itself sends, and for further SAs of a bundle (RFC 4301 section 4.1)."},
 	{"esp", .type = &read_algorithm, FIELD(struct sa_conf, alg), .absent = "`ah` or `ipcomp` is given",
@@ -414,6 +423,17 @@ static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
 /* clang-format off */
+#define KEYS_OF_A_CHANGE \
+	{"sas", .shape = SHAPE_OBJECT_NAMES, .object = &sa_schema, ITEMS(struct gateway, sas, n_sas), .absent = "none", \
+		.doc = "The security associations, by name; each carries packets one way."}, \
+	{"policies", .shape = SHAPE_OBJECT_LIST, .object = &policy_schema, ITEMS(struct gateway, policies, n_policies), \
+		.absent = "none", \
+		.doc = "What happens to packets. They are searched in this order, the first match wins, and a packet that matches none is discarded."}
+
+static const struct schema_key change_keys[] = {
+	KEYS_OF_A_CHANGE,
+};
+
 static const struct schema_key gateway_keys[] = {
 	{"control", .shape = SHAPE_OBJECT, .object = &control_schema,
 		.doc = "How the daemon is reached."},
@@ -429,11 +449,7 @@ static const struct schema_key gateway_keys[] = {
 	{"neighbours", .shape = SHAPE_OBJECT_LIST, .object = &neighbour_schema,
 		ITEMS(struct gateway, neighbours, n_neighbours), .absent = "none",
 		.doc = "Neighbours whose MAC addresses are given here rather than asked for."},
-	{"sas", .shape = SHAPE_OBJECT_NAMES, .object = &sa_schema, ITEMS(struct gateway, sas, n_sas), .absent = "none",
-		.doc = "The security associations, by name; each carries packets one way."},
-	{"policies", .shape = SHAPE_OBJECT_LIST, .object = &policy_schema, ITEMS(struct gateway, policies, n_policies),
-		.absent = "none",
-		.doc = "What happens to packets. They are searched in this order, the first match wins, and a packet that matches none is discarded."},
+	KEYS_OF_A_CHANGE,
 	{"icmp", .shape = SHAPE_OBJECT, .object = &icmp_schema, FIELD(struct gateway, icmp),
 		.doc = "What is made of ICMP errors that nobody has authenticated."},
 };
@@ -444,4 +460,11 @@ const struct schema *schema_gateway(void)
 	static const struct schema gateway_schema = {.title = "gateway", KEYS(gateway_keys)};
 
 	return &gateway_schema;
+}
+
+const struct schema *schema_part(void)
+{
+	static const struct schema part_schema = {.title = "change", KEYS(change_keys)};
+
+	return &part_schema;
 }

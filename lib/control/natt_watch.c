@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "control/events.h"
 #include "control/host_if.h"
 #include "datapath/snapshot.h"
 #include "ipsec/natt.h"
@@ -19,20 +20,24 @@ struct natt_watched {
 	uint32_t moves;        /* that are told of */
 };
 
-void natt_watch_init(struct natt_watch *watch, const struct control *control, uint64_t now_ns)
+void natt_watch_add(struct natt_watch *watch, struct sa *sa, uint32_t keepalive_s, uint64_t now_ns)
 {
-	*watch = (struct natt_watch){0};
-	for (size_t i = 0; i < control->n_sas; i++) {
-		struct sa *sa = control->sas[i];
-		uint32_t keepalive_s = control->gateway->sas[i].keepalive_s;
+	if (sa->inbound || !sa_is_in_udp(sa) || (keepalive_s == 0 && !sa->natt->peer))
+		return;
+	*array_append(&watch->sas, &watch->n_sas) = (struct natt_watched){
+		.sa = sa,
+		.keepalive_ns = keepalive_s * CLOCK_NS_PER_S,
+		.sent_ns = now_ns,
+	};
+}
 
-		if (sa->inbound || !sa_is_in_udp(sa) || (keepalive_s == 0 && !sa->natt->peer))
+void natt_watch_remove(struct natt_watch *watch, const struct sa *sa)
+{
+	for (size_t i = 0; sa_is_in_udp(sa) && i < watch->n_sas; i++) {
+		if (watch->sas[i].sa != sa)
 			continue;
-		*array_append(&watch->sas, &watch->n_sas) = (struct natt_watched){
-			.sa = sa,
-			.keepalive_ns = keepalive_s * CLOCK_NS_PER_S,
-			.sent_ns = now_ns,
-		};
+		watch->sas[i] = watch->sas[--watch->n_sas];
+		return;
 	}
 }
 
@@ -87,7 +92,7 @@ static void mtu_follow(struct sa *sa, const struct control *control, const struc
 }
 
 /* True if there is news. */
-static bool move_look(struct natt_watched *watched, const struct control *control, bool tell)
+static bool move_look(struct natt_watched *watched, struct control *control, bool tell)
 {
 	struct sa *sa = watched->sa;
 	uint32_t moves = natt_peer_moves(sa->natt->peer);
@@ -102,10 +107,11 @@ static bool move_look(struct natt_watched *watched, const struct control *contro
 	if (tell)
 		log_info("peer moved sa=%s spi=0x%08x address=%s port=%u moves=%u", sa->name,
 			rte_be_to_cpu_32(sa->spi), ip_addr_format(&peer.address, text), peer.port, moves);
+	events_peer_moved(control, sa, &peer);
 	return true;
 }
 
-void natt_watch_tell(struct natt_watch *watch, const struct control *control)
+void natt_watch_tell(struct natt_watch *watch, struct control *control)
 {
 	size_t n_moved = 0;
 

@@ -39,6 +39,17 @@ enum sa_mode {
 	SA_TRANSPORT, /* behind the packet's own IP header, whose ends are the SA's */
 };
 
+/*
+ * What of a packet, beside its SPI, the receiver finds an SA by; of the SAs that match the most specific one
+ * is taken (RFC 4301 section 4.1).
+ */
+enum sa_lookup {
+	SA_LOOKUP_DESTINATION, /* its destination; the source must then be the SA's */
+	SA_LOOKUP_SOURCE,      /* both: SAs from other sources may have the same SPI */
+	SA_LOOKUP_SPI,         /* nothing: it may come from and to any address of the SA's family */
+	SA_LOOKUP_COUNT,
+};
+
 /* The DF flag of the tunnel's IPv4 header (RFC 4301 section 8.1). */
 enum sa_df {
 	SA_DF_SET,
@@ -98,6 +109,7 @@ struct sa_conf {
 	uint32_t spi;          /* host order; IPComp's is the CPI */
 	struct ip_addr source; /* of one family */
 	struct ip_addr destination;
+	enum sa_lookup lookup;       /* inbound */
 	const struct alg *alg;       /* of ESP; AH's is the one of ESP without encryption; NULL for IPComp */
 	struct secret key;           /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
 	uint32_t replay_window_pkts; /* 0: off */
@@ -133,6 +145,15 @@ struct sa_conf {
 	int tfc_bytes;
 	uint32_t dummy_rate_pps; /* outbound: dummy packets (RFC 4303 section 2.6) */
 };
+
+/* Wipe the key and free what the SA's configuration owns. */
+void sa_conf_fini(struct sa_conf *conf);
+
+/* A copy that owns what it points to; *copy is the caller's to sa_conf_fini. */
+void sa_conf_copy(const struct sa_conf *conf, struct sa_conf *copy);
+
+/* Do two say the same? The keys are compared in constant time. */
+bool sa_conf_equal(const struct sa_conf *a, const struct sa_conf *b);
 
 /*
  * The DSCPs and the workers that an alternative is for, a bit for each (a worker's index is below
