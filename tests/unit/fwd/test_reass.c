@@ -594,12 +594,12 @@ START_TEST(only_fragments_out_of_the_sa_that_is_gone_are_dropped)
 	static char addresses[2]; // of what could be SAs
 	struct sa *stays = (struct sa *)&addresses[0], *leaves = (struct sa *)&addresses[1];
 
-	for (uint32_t id = 0; id < 12; id++)
-		hold_of_sa(id, (struct sa *[]){NULL, stays, leaves}[id / 2 % 3]);
+	for (uint32_t id = 0; id < 16; id++)
+		hold_of_sa(id, (struct sa *[]){NULL, stays, leaves, stays}[id / 2 % 4]);
 	gone = leaves;
 	reass_drop_sas(reass, is_gone, DROP_frag_timeout, &drops);
 
-	ck_assert_uint_eq(reass_counters(reass)->held, 8);
+	ck_assert_uint_eq(reass_counters(reass)->held, 12);
 	ck_assert_uint_eq(dropped(DROP_frag_timeout), 4);
 	gone = stays;
 	reass_drop_sas(reass, is_gone, DROP_frag_timeout, &drops);
