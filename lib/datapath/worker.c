@@ -101,9 +101,20 @@ static uint32_t poll_all(struct worker *w)
 	return packets;
 }
 
+static bool sa_is_retired(const struct sa *sa)
+{
+	return (atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_RETIRED) != 0;
+}
+
 /*
  * The crypto queues are emptied first: what is in flight was looked up in the old snapshot, and once
  * `adopted` says the new one, this worker holds nothing older.
+ *
+ * Fragments wait on, across snapshots. Of their struct pkt, parse_whole_one takes into the whole packet's
+ * only by which port and out of which SA they came, and how deep; policy, policy_sa, next_hop and action are
+ * found once it is whole, in the snapshot of that time. So all that may be gone is the SA. Control marks it
+ * before it publishes, and destroys it after each worker has adopted: what came out of it is dropped in
+ * between, here.
  */
 void worker_adopt(struct worker *w)
 {
@@ -114,8 +125,7 @@ void worker_adopt(struct worker *w)
 	while (crypto_in_flight(w->crypto) > 0)
 		poll_crypto(w);
 	tx_flush(&w->tx, &w->drops);
-	/* Fragments out of a tunnel hold its SA. */
-	reass_drop_all(w->reass, DROP_frag_timeout, &w->drops);
+	reass_drop_sas(w->reass, sa_is_retired, DROP_frag_timeout, &w->drops);
 	w->snapshot = published;
 	flows_forget(w->flows);
 	atomic_store_explicit(&w->adopted, published, memory_order_release);

@@ -579,3 +579,17 @@ void reass_drop_all(struct reass *r, enum drop_reason reason, struct drops *drop
 	while ((d = oldest(r)))
 		datagram_drop(r, d, reason, drops);
 }
+
+void reass_drop_sas(
+	struct reass *r, bool (*is_gone)(const struct sa *sa), enum drop_reason reason, struct drops *drops)
+{
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		struct datagram *next;
+
+		for (struct datagram *d = TAILQ_FIRST(&r->age[i]); d; d = next) {
+			next = TAILQ_NEXT(d, by_age);
+			if (d->key.sa && is_gone(d->key.sa))
+				datagram_drop(r, d, reason, drops);
+		}
+	}
+}

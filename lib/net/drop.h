@@ -34,7 +34,7 @@
 	X(frag_bad, "-", "a fragment that fits no packet: its length, the end of the packet or its congestion marks can't be, or the packet would be longer than 65535 bytes; an attack, or a broken sender") \
 	X(frag_overlap, "-", "a fragment overlaps another of its packet, all of which are dropped (RFC 5722); an attack") \
 	X(frag_duplicate, "-", "a fragment came twice; the network doubles packets") \
-	X(frag_timeout, "-", "the other fragments of the packet did not come in time (IPv4 30 s, IPv6 60 s), or a new configuration came first; they are lost on the way") \
+	X(frag_timeout, "-", "the other fragments of the packet did not come in time (IPv4 30 s, IPv6 60 s), or its SA was taken out first; they are lost on the way") \
 	X(frag_full, "-", "too many fragments wait for others, and the oldest had to go, or there was no buffer; a flood of fragments, or raise `memory.packets`") \
 	X(in_seq_zero, "InStateSeqError", "the ESP sequence number is 0, which no sender may use (RFC 4303 section 3.3.3)") \
 	X(in_replay, "InStateSeqError", "this ESP sequence number was accepted before: a duplicate on the way, or a replay") \
