@@ -69,5 +69,7 @@ void reass_expire(struct reass *reass, uint64_t now_tsc, struct drops *drops);
 void reass_drop_all(struct reass *reass, enum drop_reason reason, struct drops *drops);
 
 const struct reass_counters *reass_counters(const struct reass *reass);
+/* Fragments that may wait. */
+uint32_t reass_capacity(const struct reass *reass);
 
 #endif

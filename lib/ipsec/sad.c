@@ -46,7 +46,9 @@ struct recent {
 struct sad {
 	struct rte_hash *hash;     /* struct sad_key to struct sa * */
 	struct rte_rcu_qsbr *qsbr; /* borrowed */
-	uint32_t seed;             /* of the places in `recent` */
+	uint32_t capacity;
+	_Atomic uint32_t n; /* control writes */
+	uint32_t seed;      /* of the places in `recent` */
 	unsigned n_workers;
 	struct recent *recent; /* RECENT_SLOTS for each worker */
 	/* Written by control. */
@@ -93,6 +95,7 @@ int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
 		return err_set(err, ENOMEM, "no memory for an SAD of %u SAs", conf->capacity);
 	}
 	sad->qsbr = conf->qsbr;
+	sad->capacity = parameters.entries;
 	sad->seed = (uint32_t)rte_rand();
 	sad->n_workers = conf->n_workers;
 	*out = sad;
@@ -133,6 +136,7 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err)
 			sa->name, rte_be_to_cpu_32(sa->spi), ((const struct sa *)other)->name);
 	if (key_add(sad, &key, sa) != 0)
 		return err_set(err, ENOSPC, "sa %s: the SAD is full", sa->name);
+	atomic_fetch_add_explicit(&sad->n, 1, memory_order_relaxed);
 	return 0;
 }
 
@@ -141,6 +145,8 @@ int sad_remove(struct sad *sad, const struct sa *sa)
 	struct sad_key key = key_of(sa);
 	int ret = rte_hash_del_key(sad->hash, &key) < 0 ? -ENOENT : 0;
 
+	if (ret == 0)
+		atomic_fetch_sub_explicit(&sad->n, 1, memory_order_relaxed);
 	/*
 	 * From here on no look-up finds the SA: first it is out of the table, then whatever workers remember
 	 * is void. The key's slot is reused only after every worker's next quiescent state (the table's defer
@@ -148,6 +154,16 @@ int sad_remove(struct sad *sad, const struct sa *sa)
 	 */
 	atomic_fetch_add_explicit(&sad->removals, 1, memory_order_release);
 	return ret;
+}
+
+uint32_t sad_count(const struct sad *sad)
+{
+	return atomic_load_explicit(&sad->n, memory_order_relaxed);
+}
+
+uint32_t sad_capacity(const struct sad *sad)
+{
+	return sad->capacity;
 }
 
 struct sa *sad_find(

@@ -42,6 +42,10 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err);
  */
 int sad_remove(struct sad *sad, const struct sa *sa);
 
+/* How many SAs it holds, and has room for. Any thread. */
+uint32_t sad_count(const struct sad *sad);
+uint32_t sad_capacity(const struct sad *sad);
+
 /*
  * The SA of that protocol (enum sa_protocol), SPI and destination, or NULL. Any thread that the QSBR variable
  * knows, or the writer.

@@ -46,4 +46,15 @@ struct policy {
 
 #define POLICY_ALTERNATIVES_MAX 1024
 
+/* The configuration's keywords. */
+static inline const char *policy_direction_name(enum policy_direction direction)
+{
+	return direction == POLICY_OUT ? "out" : "in";
+}
+
+static inline const char *policy_action_name(enum policy_action action)
+{
+	return action == POLICY_PROTECT ? "protect" : action == POLICY_BYPASS ? "bypass" : "discard";
+}
+
 #endif
