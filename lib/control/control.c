@@ -12,6 +12,7 @@
 #include "control/host_if.h"
 #include "control/icv_hint.h"
 #include "control/lifetime.h"
+#include "control/metrics_http.h"
 #include "control/natt_watch.h"
 
 /* How often control looks for work: an ARP answer waits no longer than this. */
@@ -119,6 +120,7 @@ static int serve(struct control *control, struct control_requests *requests, uin
 			return -EIO;
 		host_if_poll(control, now_ns);
 		watches_poll(watches, control, now_ns);
+		metrics_http_poll(control);
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdint.h>
 
+struct metrics_http;
 struct rte_rcu_qsbr;
 struct rte_ring;
 
@@ -42,7 +43,8 @@ struct control {
 	/* control/apply.c */
 	struct sa **sas; /* in the order of the configuration */
 	size_t n_sas;
-	struct snapshot *snapshot; /* the published one */
+	struct snapshot *snapshot;    /* the published one */
+	struct metrics_http *metrics; /* control/metrics_http.c; NULL: none are served */
 	/* control/path_mtus.c */
 	size_t n_path_mtus;         /* SAs whose path MTU ICMP told */
 	uint64_t path_mtus_next_ns; /* then they are looked at again */
