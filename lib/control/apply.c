@@ -316,7 +316,7 @@ static void path_mtus_set(const struct control *control, const struct snapshot *
 		if (hop)
 			path_mtu_set_link(sa, hop->mtu_bytes);
 		else if (!sa->inbound)
-			log_warning("sa=%s has no route to its destination", sa->name);
+			log_warning("there is no route to the destination sa=%s", sa->name);
 	}
 }
 
