@@ -89,10 +89,10 @@ static uint64_t process_start_s(void)
 	return (uint64_t)(time(NULL) - since_boot.tv_sec) + ticks / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-static void write_process(struct metrics_text *text)
+static void write_process(struct metrics_text *text, const struct control *control)
 {
 	OPEN(text, culvert);
-	metrics_text_put(text, 1, {"version", CULVERT_VERSION}, {"dpdk", rte_version()});
+	metrics_text_put(text, 1, {"version", control->version}, {"dpdk", rte_version()});
 	OPEN(text, process_start_time_seconds);
 	metrics_text_sample(text, NULL, 0, process_start_s());
 }
@@ -267,7 +267,7 @@ struct metrics_scrape *metrics_scrape_begin(const struct control *control, enum 
 	scrape->is_taking = control->gateway->metrics.sas;
 	stats_collect((const struct worker *const *)control->workers, control->n_workers, &control->counters,
 		(uint8_t)control->gateway->n_ports, &stats);
-	write_process(&scrape->text);
+	write_process(&scrape->text, control);
 	write_ports(&scrape->text, control, &stats);
 	write_workers(&scrape->text, control);
 	write_totals(&scrape->text, &stats);

@@ -4,7 +4,8 @@
  * Control thread, between its other work: metrics_scrape_read does a bounded piece each time, however many
  * SAs there are. Of SAs it first takes a sample of each, SAS_PER_READ at a time, and then writes from the
  * samples, so that SAs may come and go meanwhile. Names and help stand in metrics.c and metrics_sas.c;
- * docs/metrics.md is printed from them. Limits: a scrape is not of one instant; a sample takes 256 bytes of
+ * docs/metrics.md is printed from them. Limits: a scrape is not of one instant; of SAs that go while samples
+ * are taken, one each that took such a place may be left out (control/sas.h); a sample takes 256 bytes of
  * memory while the scrape lasts.
  */
 #ifndef CULVERT_CONTROL_METRICS_H
