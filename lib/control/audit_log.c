@@ -110,7 +110,7 @@ static const struct sa *sa_of(const struct control *control, const struct audit_
 	if (!record->has_sa)
 		return NULL;
 	return sad_find(record->inbound ? control->sad : control->sad_out, record->protocol, record->spi,
-		&record->destination);
+		&record->destination, &record->source);
 }
 
 static void put_esp(struct line *line, const struct audit_record *record)

@@ -105,10 +105,10 @@ static uint32_t poll_all(struct worker *w)
 }
 
 /*
- * Adopt the newest snapshot. The crypto queues are emptied first: what is in flight was looked up in the old
- * snapshot, and once `adopted` says the new one, this worker holds nothing older.
+ * The crypto queues are emptied first: what is in flight was looked up in the old snapshot, and once
+ * `adopted` says the new one, this worker holds nothing older.
  */
-static void adopt_snapshot(struct worker *w)
+void worker_adopt(struct worker *w)
 {
 	const struct snapshot *published = atomic_load_explicit(&w->published, memory_order_acquire);
 
@@ -161,7 +161,7 @@ int worker_begin(struct worker *w)
 	w->tally = (struct sa_tally){.drops = &w->drops, .worker = w->index};
 	rte_rcu_qsbr_thread_register(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
-	adopt_snapshot(w);
+	worker_adopt(w);
 	return 0;
 }
 
@@ -199,7 +199,7 @@ int worker_run(struct worker *w)
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		uint64_t last_tsc = w->now_tsc;
 		bool was_busy = packets > 0;
-		adopt_snapshot(w);
+		worker_adopt(w);
 		packets = poll_all(w);
 		/* A loop begins where the one before it ends. */
 		w->counters.busy_tsc += was_busy ? w->now_tsc - last_tsc : 0;
