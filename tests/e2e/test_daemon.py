@@ -314,6 +314,33 @@ class Telemetry(unittest.TestCase):
         self.assertIsNone(nobody)
 
 
+    def test_it_tells_of_policies_tables_and_pools(self):
+        site = Site()
+        site.tunnel()
+        site.policy("out", "discard", protocol="tcp", destination_port=23)
+        daemon = site.start(lan=[udp(A.host[4], B.host[4])] * 3).wait_settled(3)
+
+        names = daemon.telemetry("/culvert/policies")
+        rest = daemon.telemetry("/culvert/policies,2")
+        policy = daemon.telemetry("/culvert/policy,p1")
+        discard = daemon.telemetry("/culvert/policy,p2")
+        nobody = daemon.telemetry("/culvert/policy,nobody")
+        tables = daemon.telemetry("/culvert/tables")
+        pools = daemon.telemetry("/culvert/pools")
+        worker = daemon.telemetry("/culvert/workers")["worker0"]
+        daemon.signal()
+
+        site.result(daemon, 3)
+        self.assertEqual((names, rest, nobody), (["p0", "p1", "p2"], ["p2"], None))
+        self.assertEqual(policy, {"place": 1, "direction": "in", "action": "protect", "sas": "t-in", "alternatives": ""})
+        self.assertEqual((discard["direction"], discard["action"], discard["sas"]), ("out", "discard", ""))
+        self.assertEqual((tables["sad_in"]["used"], tables["sad_out"]["used"]), (1, 1))
+        self.assertEqual(tables["neighbours"]["used"], len(site.conf["neighbours"]))
+        self.assertTrue(all(0 <= table["used"] <= table["capacity"] for table in tables.values()), tables)
+        self.assertEqual(pools["packets"]["capacity"], site.conf["memory"]["packets"])
+        self.assertEqual((worker["rx_packets"], worker["rx_bursts"]), (3, 1))
+
+
 @unittest.skipIf(len(CPUS) < 2, "two workers need two CPUs, and there is one")
 class TwoWorkers(unittest.TestCase):
     """Each port has a queue for each worker, and one SA serves both."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -328,6 +329,20 @@ class Address(unittest.TestCase):
                 request(site, address=others)
             daemon.signal()
             site.result(daemon, 0)
+
+    def test_a_reload_that_would_move_it_is_refused(self):
+        site = serving_site()
+        daemon = site.start().wait_ready()
+        before = site.conf["metrics"]["port"]
+        site.conf["metrics"] = {"port": free_port()}
+        site.write()
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_until(lambda: "object=metrics" in daemon.stderr(), lambda: "the reload is refused")
+        site.conf["metrics"]["port"] = before
+
+        self.assertEqual(request(site)[0], 200)
+        daemon.signal()
+        site.result(daemon, 0)
 
     def test_a_port_that_is_taken_is_told(self):
         site = serving_site()
