@@ -96,7 +96,9 @@ class Numbers(unittest.TestCase):
             self.assertEqual(value(got, "culvert_dropped_packets", reason=reason), n)
         self.assertEqual(value(got, "culvert_dropped_packets", reason="in_icv", xfrm="InStateProtoError"), 1)
         self.assertEqual(value(got, "culvert_held_packets"), run.total["held"])
-        self.assertEqual(value(got, "culvert_table_entries", table="sad_in"), tables["sad_in"]["used"], 2)
+        for table in ("sad_in", "sad_out"):
+            self.assertEqual((value(got, "culvert_table_entries", table=table), tables[table]["used"]), (2, 2))
+        self.assertEqual(value(got, "culvert_table_entries", table="neighbours"), len(site.conf["neighbours"]))
         self.assertEqual(value(got, "culvert_sas", direction="out"), 2)
         self.assertEqual(value(got, "culvert_policies", direction="in", action="protect"), 2)
         self.assertEqual(value(got, "culvert_pool_buffers", pool="packets"), site.conf["memory"]["packets"])
