@@ -15,7 +15,7 @@
 #include "control/metrics.h"
 
 /* A connection writes from half of its memory, so this is what a turn makes of a scrape. */
-#define CONNECTION_BYTES (64u << 10)
+#define CONNECTION_BYTES (256u << 10)
 #define BLOCK_BYTES      (CONNECTION_BYTES / 2)
 #define LISTEN_BACKLOG   16
 #define SEND_BYTES       (256 << 10) /* that wait in the kernel for a client, so that a slow one is seen to be */

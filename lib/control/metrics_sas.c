@@ -13,9 +13,9 @@
 #include "base/counter.h"
 #include "control/sa_text.h"
 
-/* So few at a time that it takes some tens of microseconds. */
+/* So few at a time that other work of the thread waits for less than a millisecond. */
 #define SAS_PER_TAKE    256
-#define LINES_PER_WRITE 256
+#define LINES_PER_WRITE 1024
 
 /* What a sample has; a family is written for those that have what it needs. */
 enum sa_has {
