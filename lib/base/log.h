@@ -20,9 +20,10 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* What a caller wrote, in logfmt. Everything may have to be quoted and escaped, so that is the room it needs.
+/* What a caller wrote, in logfmt. Everything may have to be escaped, and there are the level, `msg=` and
+ * quotes beside it, so that is the room it needs.
  */
-#define LOG_TEXT_MAX (2 * LOG_LINE_MAX + 16)
+#define LOG_TEXT_MAX (2 * LOG_LINE_MAX + 64)
 void log_format(const char *level, const char *text, char out[LOG_TEXT_MAX]);
 
 #endif
