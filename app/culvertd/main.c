@@ -20,6 +20,7 @@
 #include "control/eal.h"
 #include "control/host_if.h"
 #include "control/lock.h"
+#include "control/metrics_http.h"
 #include "control/ports.h"
 #include "control/secrecy.h"
 #include "control/seq_store.h"
@@ -116,6 +117,7 @@ static const struct part parts[] = {
 	{host_if_create, host_if_destroy},
 	{audit_log_create, audit_log_destroy},
 	{telemetry_begin, telemetry_end},
+	{metrics_http_begin, metrics_http_end},
 	{server_create, server_destroy},
 	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */

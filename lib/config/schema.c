@@ -243,6 +243,15 @@ static const struct schema_key icmp_keys[] = {
 		.doc = "After so long without another such error, a path MTU is forgotten (RFC 1191 section 6.3)."},
 };
 
+static const struct schema_key metrics_keys[] = {
+	{"address", .type = &read_address, FIELD(struct metrics_conf, address), .fallback = "127.0.0.1",
+		.doc = "Where to listen, an address of this machine: `0.0.0.0` or `::` is all of them. Nobody is asked who he is, so let no stranger reach it."},
+	{"port", .type = &read_number, FIELD(struct metrics_conf, port), .max = UINT16_MAX, .fallback = "0",
+		.doc = "The TCP port; 9464 is usual, 0 serves no metrics."},
+	{"sas", .type = &read_bool, FIELD(struct metrics_conf, sas), .fallback = "true",
+		.doc = "Serve the numbers of each SA too. With `false` a scrape stays small however many SAs there are."},
+};
+
 static const struct schema_key policy_keys[] = {
 	{"name", .type = &read_name, FIELD(struct policy, name), .max = NAME_MAX_LENGTH, .required = true,
 		.doc = "Its name, of one policy only."},
@@ -424,6 +433,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.name_offset = offsetof(struct sa_conf, name),
 	.name_max = NAME_MAX_LENGTH};
 static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
+static const struct schema metrics_schema = {.title = "metrics", KEYS(metrics_keys)};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
@@ -457,6 +467,8 @@ static const struct schema_key gateway_keys[] = {
 	KEYS_OF_A_CHANGE,
 	{"icmp", .shape = SHAPE_OBJECT, .object = &icmp_schema, FIELD(struct gateway, icmp),
 		.doc = "What is made of ICMP errors that nobody has authenticated."},
+	{"metrics", .shape = SHAPE_OBJECT, .object = &metrics_schema, FIELD(struct gateway, metrics),
+		.doc = "Metrics over HTTP, as OpenMetrics or for Prometheus, at `/metrics`."},
 };
 /* clang-format on */
 

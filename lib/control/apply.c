@@ -302,5 +302,5 @@ void apply_path_mtu(struct sa *sa, const struct snapshot *snapshot)
 	if (hop)
 		path_mtu_set_link(sa, hop->mtu_bytes);
 	else if (!sa->inbound)
-		log_warning("sa=%s has no route to its destination", sa->name);
+		log_warning("there is no route to the destination sa=%s", sa->name);
 }

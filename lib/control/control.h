@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 struct control_sa;
+struct metrics_http;
 struct retired;
 struct rte_rcu_qsbr;
 struct rte_ring;
@@ -86,6 +87,7 @@ struct control {
 	struct server *server; /* control/server.c */
 	const char *version;
 	uint64_t begun_ns;
+	struct metrics_http *metrics; /* control/metrics_http.c; NULL: none are served */
 	/* control/path_mtus.c */
 	size_t n_path_mtus;         /* SAs whose path MTU ICMP told */
 	uint64_t path_mtus_next_ns; /* then they are looked at again */

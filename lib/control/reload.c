@@ -42,6 +42,11 @@ static bool memory_equal(const struct memory_conf *a, const struct memory_conf *
 	return a->hugepages == b->hugepages && a->size_mb == b->size_mb && a->packets == b->packets;
 }
 
+static bool metrics_equal(const struct metrics_conf *a, const struct metrics_conf *b)
+{
+	return ip_addr_equal(&a->address, &b->address) && a->port == b->port && a->sas == b->sas;
+}
+
 static bool addresses_equal(const struct port_conf *a, const struct port_conf *b)
 {
 	if (a->n_addresses != b->n_addresses)
@@ -87,6 +92,7 @@ static void fixed_check(const struct gateway *running, const struct gateway *wan
 	needs_same(running->audit == wanted->audit, "control.audit", report);
 	needs_same(memory_equal(&running->memory, &wanted->memory), "memory", report);
 	needs_same(workers_equal(&running->workers, &wanted->workers), "workers", report);
+	needs_same(metrics_equal(&running->metrics, &wanted->metrics), "metrics", report);
 	ports_check(running, wanted, report);
 }
 

@@ -9,6 +9,7 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
+#include "base/counter.h"
 #include "datapath/pipeline.h"
 #include "net/stage.h"
 
@@ -21,6 +22,7 @@
 #define IDLE_LOOPS_SLEEP 1024
 /* How long a stopping worker waits for its crypto devices. */
 #define DRAIN_LOOPS_MAX 1000000
+#define MS_PER_SECOND   1000
 
 static uint16_t port_receive(struct worker *w, const struct worker_rx *rx, struct rte_mbuf **pkts)
 {
@@ -36,6 +38,7 @@ static uint16_t poll_port(struct worker *w, const struct worker_rx *rx)
 	b.n = port_receive(w, rx, b.pkts);
 	if (b.n == 0)
 		return 0;
+	w->counters.rx_bursts++;
 	w->counters.rx_packets[rx->port] += b.n;
 	for (uint16_t i = 0; i < b.n; i++)
 		w->counters.rx_bytes[rx->port] += b.pkts[i]->pkt_len;
@@ -180,9 +183,23 @@ void worker_end(struct worker *w)
 	rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);
 }
 
+uint64_t worker_busy_ms(const struct worker *w)
+{
+	return counter_read(&w->counters.busy_tsc) / (rte_get_tsc_hz() / MS_PER_SECOND);
+}
+
+uint64_t worker_rx_packets(const struct worker *w)
+{
+	uint64_t sum = 0;
+
+	for (unsigned port = 0; port < PKT_PORTS_MAX; port++)
+		sum += counter_read(&w->counters.rx_packets[port]);
+	return sum;
+}
+
 int worker_run(struct worker *w)
 {
-	uint32_t empty_loops = 0;
+	uint32_t empty_loops = 0, packets = 0;
 	int ret = worker_begin(w);
 
 	if (ret != 0)
@@ -190,8 +207,12 @@ int worker_run(struct worker *w)
 	/* The default of 50 us would be added to each of idle()'s sleeps. */
 	prctl(PR_SET_TIMERSLACK, 1000);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
+		uint64_t last_tsc = w->now_tsc;
+		bool was_busy = packets > 0;
 		worker_adopt(w);
-		uint32_t packets = poll_all(w);
+		packets = poll_all(w);
+		/* A loop begins where the one before it ends. */
+		w->counters.busy_tsc += was_busy ? w->now_tsc - last_tsc : 0;
 		rte_rcu_qsbr_quiescent(w->qsbr, w->index);
 		w->counters.loops++;
 		w->counters.busy_loops += packets > 0;

@@ -47,6 +47,8 @@ struct worker_counters {
 	uint64_t from_control;
 	uint64_t loops;
 	uint64_t busy_loops; /* loops that found a packet */
+	uint64_t busy_tsc;   /* cycles in those */
+	uint64_t rx_bursts;  /* that brought packets */
 };
 
 struct worker {
@@ -99,6 +101,10 @@ void worker_adopt(struct worker *worker);
 
 /* A loop begins: what takes the time in it takes this one. Called by worker_run, and by such tests. */
 void worker_tick(struct worker *worker);
+
+/* What it counted, for any thread: time in loops that found a packet, and packets from all ports. */
+uint64_t worker_busy_ms(const struct worker *worker);
+uint64_t worker_rx_packets(const struct worker *worker);
 
 /*
  * The thread's function: poll until `stop`, then drain. Returns 0, or a negative errno when it can't begin.

@@ -81,6 +81,7 @@ struct source {
 
 struct reass {
 	struct reass_counters counters;
+	uint32_t pkts_max;
 	uint32_t source_pieces_max;
 	uint32_t seed;
 	uint64_t timeout_tsc[FAMILIES];
@@ -138,6 +139,7 @@ int reass_create(const struct reass_conf *conf, struct reass **out, struct err *
 		reass_destroy(r);
 		return err_set(err, ENOMEM, "no memory for the fragments that a worker may hold");
 	}
+	r->pkts_max = n;
 	r->large = conf->large;
 	r->source_pieces_max = RTE_MAX(n / SOURCE_SHARE, 2u * REASS_FRAGMENTS_MAX);
 	r->seed = (uint32_t)rte_rand();
@@ -592,4 +594,9 @@ void reass_drop_sas(
 				datagram_drop(r, d, reason, drops);
 		}
 	}
+}
+
+uint32_t reass_capacity(const struct reass *r)
+{
+	return r->pkts_max;
 }

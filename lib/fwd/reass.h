@@ -74,5 +74,7 @@ void reass_drop_sas(struct reass *reass, bool (*is_gone)(const struct sa *sa), e
 	struct drops *drops);
 
 const struct reass_counters *reass_counters(const struct reass *reass);
+/* Fragments that may wait. */
+uint32_t reass_capacity(const struct reass *reass);
 
 #endif

@@ -185,7 +185,7 @@ class WithoutSa(unittest.TestCase):
             run = site.run(lan=[*lan, other])
 
             addresses = f"source={A.host[version]} destination={B.host[version]}"
-            lines = [line.split(": ", 1)[-1] for line in run.stderr.splitlines() if " acquire " in f" {line}"]
+            lines = [line for line in run.stderr.splitlines() if " msg=acquire " in line]
             self.assertEqual(len(lines), 2, run.stderr)
             self.assertIn(f"acquire policy=p0 {addresses} protocol=17 source_port=5000 destination_port=53 suppressed=0",
                 lines[0])
