@@ -98,6 +98,8 @@ static const struct part parts[] = {
 	{apply_create, apply_destroy},
 	{host_if_create, host_if_destroy},
 	{audit_log_create, audit_log_destroy},
+	{nothing_begin, tracing_destroy}, /* workers have stopped, as in the next */
+	{nothing_begin, capturing_destroy},
 	{telemetry_begin, telemetry_end},
 	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */

@@ -91,6 +91,8 @@ static void watches_poll(struct watches *watches, struct control *control, uint6
 	audit_log_poll(control, now_ns);
 	natt_watch_poll(&watches->natt, control, now_ns);
 	acquire_log_poll(&watches->acquires, control->snapshot->acquires, now_ns);
+	tracing_poll(control, now_ns);
+	capturing_poll(control, now_ns);
 }
 
 /* A run that was short tells what it has to tell too. */

@@ -9,8 +9,10 @@
 
 #include "base/err.h"
 #include "control/audit_log.h"
+#include "control/capturing.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
+#include "control/tracing.h"
 #include "datapath/stats.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
@@ -39,6 +41,8 @@ struct control {
 	struct neigh_proto *neigh_proto;
 	struct control_counters counters;
 	struct audit_log audit_log; /* control/audit_log.c */
+	struct tracing tracing;     /* control/tracing.c */
+	struct capturing capturing; /* control/capturing.c */
 	/* control/apply.c */
 	struct sa **sas; /* in the order of the configuration */
 	size_t n_sas;

@@ -61,6 +61,7 @@ static void policies_fini(struct gateway *gateway)
 void gateway_fini(struct gateway *gateway)
 {
 	free(gateway->control_directory);
+	free(gateway->capture_directory);
 	free(gateway->workers.lcores);
 	free_names(gateway->workers.crypto, gateway->workers.n_crypto);
 	ports_fini(gateway);

@@ -93,6 +93,8 @@ struct icmp_conf {
 struct gateway {
 	char *control_directory; /* lock and sockets; one daemon holds it */
 	bool audit;              /* log auditable events, RFC 4301 section 9 */
+	char *capture_directory; /* where captures are written; NULL: none is */
+	bool capture_inner;      /* captures may show what tunnels protect */
 	struct workers_conf workers;
 	struct memory_conf memory;
 	struct port_conf *ports;
