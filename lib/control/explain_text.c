@@ -1,6 +1,8 @@
 /* The words of control/explain.h: how a question is read, and the answer's sentences. */
 #include "control/explain.h"
 
+#include "control/protocols.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -9,23 +11,6 @@
 
 #define QUERY_TEXT_MAX 256
 #define SEPARATORS     " \t"
-
-static const struct {
-	const char *name;
-	uint8_t number;
-	bool has_ports;
-} protocols[] = {
-	{"tcp", IPPROTO_TCP, true},
-	{"udp", IPPROTO_UDP, true},
-	{"sctp", IPPROTO_SCTP, true},
-	{"dccp", IPPROTO_DCCP, true},
-	{"udplite", IPPROTO_UDPLITE, true},
-	{"icmp", IPPROTO_ICMP, true},
-	{"icmpv6", IPPROTO_ICMPV6, true},
-	{"esp", IPPROTO_ESP, false},
-	{"ah", IPPROTO_AH, false},
-	{"ipcomp", IPPROTO_COMP, false},
-};
 
 static bool number_read(const char *text, uint64_t max, uint64_t *value)
 {
@@ -36,26 +21,6 @@ static bool number_read(const char *text, uint64_t max, uint64_t *value)
 	errno = 0;
 	*value = strtoull(text, &rest, 0);
 	return errno == 0 && *rest == '\0' && *value <= max;
-}
-
-/* By name or by number. */
-static bool protocol_read(const char *text, struct flow *flow)
-{
-	uint64_t number;
-
-	for (size_t i = 0; text && i < RTE_DIM(protocols); i++)
-		if (strcmp(protocols[i].name, text) == 0) {
-			flow->protocol = protocols[i].number;
-			flow->has_ports = protocols[i].has_ports;
-			return true;
-		}
-	if (!number_read(text, UINT8_MAX, &number))
-		return false;
-	flow->protocol = (uint8_t)number;
-	flow->has_ports = false;
-	for (size_t i = 0; i < RTE_DIM(protocols); i++)
-		flow->has_ports |= protocols[i].number == number && protocols[i].has_ports;
-	return true;
 }
 
 static bool is_icmp(const struct flow *flow)
@@ -91,7 +56,7 @@ static int flow_read(char *text, char **rest, struct flow *flow, struct err *err
 			destination ? destination : "''");
 	if (flow->source.family != flow->destination.family)
 		return err_set(err, EINVAL, "source and destination are of two families");
-	if (!protocol_read(protocol, flow))
+	if (!protocol_read(protocol, &flow->protocol, &flow->has_ports))
 		return err_set(err, EINVAL, "no such protocol: %s", protocol ? protocol : "''");
 	return flow->has_ports ? ports_read(rest, flow, err) : 0;
 }

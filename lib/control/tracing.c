@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "control/control.h"
+#include "control/protocols.h"
 
 static void publish(struct control *control, struct trace *trace)
 {
@@ -196,29 +197,6 @@ const char *tracing_outcome(const struct trace_step *step, char text[TRACING_TEX
 	}
 }
 
-static const char *protocol_name(uint8_t protocol, char text[8])
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-		return "tcp";
-	case IPPROTO_UDP:
-		return "udp";
-	case IPPROTO_ICMP:
-		return "icmp";
-	case IPPROTO_ICMPV6:
-		return "icmpv6";
-	case IPPROTO_ESP:
-		return "esp";
-	case IPPROTO_AH:
-		return "ah";
-	case IPPROTO_COMP:
-		return "ipcomp";
-	default:
-		snprintf(text, 8, "%u", protocol);
-		return text;
-	}
-}
-
 /* Is what looks like ESP in UDP by a port where there may be some? */
 static bool shows_spi(const struct quote *quote)
 {
@@ -228,7 +206,8 @@ static bool shows_spi(const struct quote *quote)
 
 const char *tracing_packet(const struct trace_step *step, char text[TRACING_TEXT_MAX])
 {
-	char source[IP_ADDR_TEXT_MAX], destination[IP_ADDR_TEXT_MAX], protocol[8], rest[48] = "";
+	char source[IP_ADDR_TEXT_MAX], destination[IP_ADDR_TEXT_MAX], protocol[PROTOCOL_TEXT_MAX],
+		rest[48] = "";
 	const struct flow *flow = &step->quote.flow;
 	bool is_icmp = flow->protocol == IPPROTO_ICMP || flow->protocol == IPPROTO_ICMPV6;
 

@@ -82,6 +82,7 @@ enum sa_special {
 	SA_TFC = 1 << 2,          /* outbound: packets are padded to tfc_bytes */
 	SA_IS_TRANSPORT = 1 << 3, /* as sa_is_transport, so that one look tells of all */
 	SA_IN_UDP = 1 << 4,       /* `natt` is there, and packets go in UDP */
+	SA_RETIRED = 1 << 5,      /* taken out: destroyed once every worker has adopted the next snapshot */
 };
 
 struct sa {

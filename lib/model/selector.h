@@ -45,6 +45,9 @@ void selector_fini(struct selector *selector);
  */
 bool port_range_is_any(const struct port_range *range);
 
+/* Do two selectors say the same, in the same order? */
+bool selector_equal(const struct selector *a, const struct selector *b);
+
 /* Does the packet match? */
 bool selector_match(const struct selector *selector, const struct flow *flow);
 
