@@ -171,9 +171,13 @@ static void *writer_main(void *argument)
 	for (;;) {
 		bool is_last = atomic_load_explicit(&w->workers_gone, memory_order_acquire);
 		unsigned n = 0;
+		int ret;
 
 		for (unsigned i = 0; i < w->n_workers; i++)
 			n += take_all(w, i);
+		/* Whoever looks at the file while it grows sees what there is. */
+		if (n == 0 && !w->ended && (ret = pcapng_flush(&w->file)) != 0)
+			end(w, ret);
 		tell(w);
 		if (is_last && (n == 0 || w->ended))
 			break;
