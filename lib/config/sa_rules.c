@@ -105,6 +105,7 @@ static void check_meaning(struct reader *reader, const struct schema_result *res
 		{"df", TUNNEL, OF_TRANSPORT},
 		{"dscp", TUNNEL, OF_TRANSPORT},
 		{"fragment", TUNNEL, OF_TRANSPORT},
+		{"lookup", NO_IPCOMP, "IPComp is found by its CPI and destination (RFC 3173 section 3.3)"},
 		{"replay_window", NO_IPCOMP, OF_IPCOMP},
 		{"esn", NO_IPCOMP, OF_IPCOMP},
 		{"rekey_bytes", NO_IPCOMP, OF_IPCOMP},
@@ -123,6 +124,14 @@ static void check_meaning(struct reader *reader, const struct schema_result *res
 		if (node && (keys[i].needs & ~has))
 			read_fault(reader, node, keys[i].key, "%s", keys[i].why);
 	}
+}
+
+/* In transport mode a packet's ends are those of the policy, which are the SA's. */
+static void check_lookup(struct reader *reader, const struct schema_result *result, const struct sa_conf *sa)
+{
+	if (sa->lookup == SA_LOOKUP_SPI && sa->mode == SA_TRANSPORT && result_is_good(result, "mode"))
+		read_fault(reader, yaml_node_find(result->node, "lookup"), "lookup",
+			"by SPI alone a packet may have any ends, but in transport mode they are the SA's");
 }
 
 /* An SA without a destination is not judged: that it has no condition would not be what the file says. */
@@ -187,6 +196,7 @@ void sa_rules_check(struct reader *reader, const struct schema_result *result, v
 	check_protocol(reader, result, sa);
 	check_cpi(reader, result, sa);
 	check_meaning(reader, result, sa);
+	check_lookup(reader, result, sa);
 	/* What could not be read must not lead check.c to a finding of its own. */
 	sa->bare_esp |= !result_is_good(result, "bare_esp");
 	check_key(reader, result, sa);

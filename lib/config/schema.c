@@ -35,6 +35,8 @@ static const struct schema_choice crypto_modes[] = {
 static const struct schema_choice sides[] = {
 	{"protected", SIDE_PROTECTED}, {"unprotected", SIDE_UNPROTECTED}, {NULL, 0}};
 static const struct schema_choice modes[] = {{"tunnel", SA_TUNNEL}, {"transport", SA_TRANSPORT}, {NULL, 0}};
+static const struct schema_choice lookups[] = {{"destination", SA_LOOKUP_DESTINATION},
+	{"source", SA_LOOKUP_SOURCE}, {"spi", SA_LOOKUP_SPI}, {NULL, 0}};
 static const struct schema_choice compressions[] = {{"deflate", SA_IPCOMP}, {NULL, 0}};
 static const struct schema_choice fragments[] = {
 	{"before", SA_FRAGMENT_BEFORE}, {"after", SA_FRAGMENT_AFTER}, {NULL, 0}};
@@ -152,6 +154,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "The sending end; the gateway's own address if the SA is outbound."},
 	{"destination", .type = &read_address, FIELD(struct sa_conf, destination), .required = true,
 		.doc = "The receiving end; the gateway's own address if the SA is inbound."},
+	{"lookup", .type = &read_choice, FIELD(struct sa_conf, lookup), .choices = lookups, .fallback = "destination",
+		.doc = "What of a packet, beside its SPI, an inbound SA is found by; of those that match the most specific one is taken (RFC 4301 section 4.1). `destination`: its destination; the source must then be the SA's. `source`: both, so that SAs from other sources may have the same SPI. `spi`: neither, so that the peer may send from any address and to any of the gateway's, of the SA's family; the ICV alone says whose a packet is."},
 	{"mode", .type = &read_choice, FIELD(struct sa_conf, mode), .choices = modes, .fallback = "tunnel",
 		.doc = "`tunnel` carries whole IP packets; `transport` puts its header behind the packet's own IP header, so that the packet's ends are the SA's: for what the gateway itself sends, and for further SAs of a bundle (RFC 4301 section 4.1)."},
 	{"esp", .type = &read_algorithm, FIELD(struct sa_conf, alg), .absent = "`ah` or `ipcomp` is given",

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "control/events.h"
 #include "control/sas.h"
 #include "datapath/audit.h"
 #include "ipsec/sad.h"
@@ -110,7 +111,7 @@ static const struct sa *sa_of(const struct control *control, const struct audit_
 	if (!record->has_sa)
 		return NULL;
 	return sad_find(record->inbound ? control->sad : control->sad_out, record->protocol, record->spi,
-		&record->destination);
+		&record->destination, &record->source);
 }
 
 static void put_esp(struct line *line, const struct audit_record *record)
@@ -166,6 +167,7 @@ static void tell(struct control *control, const struct audit_record *record)
 		put(&line, " port=%s", control->gateway->ports[record->port_in].name);
 	log_warning("audit event=%s%s suppressed=%" PRIu64, drop_name(record->reason), line.text,
 		suppressed_take(control, record->reason));
+	events_audit(control, record, sa);
 	if (sa)
 		remember(control, sa, drop_name(record->reason), line.text);
 }

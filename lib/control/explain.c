@@ -454,7 +454,7 @@ static enum drop_reason judge_sa(struct asking *a, struct sa *sa)
 	enum natt_match match;
 
 	pkt_of(a->m)->sa = sa;
-	if (sa_is_in_udp(sa)) {
+	if (atomic_load_explicit(&sa->special, memory_order_relaxed) & (SA_IN_UDP | SA_FROM_ANY)) {
 		match = natt_match_one(a->m);
 		if (match != NATT_MATCH)
 			return match == NATT_OTHER_ENCAP ? DROP_in_encap : DROP_in_endpoint;
@@ -472,7 +472,9 @@ static void ipsec_inbound(struct asking *a)
 {
 	const struct pkt *p = pkt_of(a->m);
 	struct ip_addr destination = ip_addr_from_bytes(p->family, pkt_destination(a->m));
-	struct sa *sa = sad_find(a->control->sad, p->protocol, rte_cpu_to_be_32(a->query->spi), &destination);
+	struct ip_addr source = ip_addr_from_bytes(p->family, pkt_source(a->m));
+	struct sa *sa = sad_find(
+		a->control->sad, p->protocol, rte_cpu_to_be_32(a->query->spi), &destination, &source);
 	enum drop_reason reason;
 
 	if (!sa) {

@@ -41,9 +41,9 @@ static void learn(struct control *control, struct sa *sa, const struct quote *qu
 void path_mtus_receive(struct control *control, struct rte_mbuf *m, uint64_t now_ns)
 {
 	struct quote quote;
-	struct sa *sa = quote_read_one(m, &quote)
-				? sad_find(control->sad_out, quote.ipsec, quote.spi, &quote.flow.destination)
-				: NULL;
+	struct sa *sa = quote_read_one(m, &quote) ? sad_find(control->sad_out, quote.ipsec, quote.spi,
+							    &quote.flow.destination, &quote.flow.source)
+						  : NULL;
 
 	if (!sa || !path_mtu_quote_is_plausible(sa, &quote)) {
 		drop_one(&control->counters.drops, m, DROP_icmp_quote);

@@ -18,7 +18,7 @@ static enum drop_reason own_error_judge_one(struct worker *w, struct rte_mbuf *m
 	if (!quote_read_one(m, &quote) || !quote.ipsec)
 		return DROP_icmp_quote;
 	/* The table is asked before the limit, so that a flood of errors about no SA holds up no true one. */
-	sa = sad_find(w->sad_out, quote.ipsec, quote.spi, &quote.flow.destination);
+	sa = sad_find(w->sad_out, quote.ipsec, quote.spi, &quote.flow.destination, &quote.flow.source);
 	if (!sa || !path_mtu_quote_is_plausible(sa, &quote))
 		return DROP_icmp_quote;
 	return host_limit_take(&w->icmp_error_limit, w->now_tsc) ? DROP_COUNT : DROP_icmp_flood;

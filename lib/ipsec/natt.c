@@ -177,12 +177,10 @@ enum natt_match natt_match_one(struct rte_mbuf *m)
 	struct natt_endpoint from = endpoint_one(m);
 	struct natt_endpoint peer;
 
-	if (!sa->natt)
-		return NATT_OTHER_ENCAP;
-	if (!(p->flags & PKT_ENCAP) && !sa->natt->takes_bare)
+	if (p->flags & PKT_ENCAP ? !sa->natt : sa->natt && !sa->natt->takes_bare)
 		return NATT_OTHER_ENCAP;
 	/* Where it may come from anywhere, the ICV says whose it is. */
-	if (sa->natt->peer && p->flags & PKT_ENCAP)
+	if (sa->lookup == SA_LOOKUP_SPI || (sa->natt->peer && p->flags & PKT_ENCAP))
 		return NATT_MATCH;
 	peer = natt_peer_read(&sa->natt->own_peer);
 	if (!(p->flags & PKT_ENCAP))

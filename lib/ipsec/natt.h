@@ -104,7 +104,9 @@ void natt_peer_move(struct natt_peer *peer, const struct natt_endpoint *to, uint
  */
 void natt_in(struct burst *burst, const struct natt_ports *ports, struct burst *esp, struct drops *drops);
 
-/* May this packet be of its SA, in UDP or not, by its source address and port? The SAD asks for SAs in UDP.
+/*
+ * May this packet be of its SA, in UDP or not, by its source address and port? The SAD asks for packets and
+ * SAs in UDP, and for SAs that take packets from anywhere.
  */
 enum natt_match { NATT_MATCH, NATT_OTHER_ENCAP, NATT_OTHER_ENDPOINT };
 enum natt_match natt_match_one(struct rte_mbuf *m);

@@ -121,18 +121,31 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->family = conf->destination.family;
 	sa->source = conf->source;
 	sa->destination = conf->destination;
+	sa->lookup = (uint8_t)conf->lookup;
 	sa->n_workers = params->n_workers;
 	sa->mss_clamp = conf->mss_clamp;
 	sa->cuts_after = conf->fragment == SA_FRAGMENT_AFTER;
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
 	outer_header_init(sa, conf->mode);
-	atomic_init(&sa->special,
-		(sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) | (conf->encap == SA_ENCAP_UDP ? SA_IN_UDP : 0));
+	atomic_init(&sa->special, (sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) |
+					  (conf->encap == SA_ENCAP_UDP ? SA_IN_UDP : 0) |
+					  (conf->lookup == SA_LOOKUP_SPI ? SA_FROM_ANY : 0));
 	outer_rules_init(sa, conf);
 	path_mtu_set_link(sa, LINK_MTU_USUAL);
 	if (!sa->inbound)
 		hiding_init(sa, conf);
+}
+
+/* The limits are the key's: what the SA before has used of it counts. */
+static void life_carry(struct life *life, const struct sa *before)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	life->made_ns = before->life->made_ns;
+	atomic_store(&life->bytes.taken, sa_life_used(before, SA_LIMIT_BYTES, now_ns));
+	if (before->inbound)
+		atomic_store(&life->packets.taken, sa_life_used(before, SA_LIMIT_PACKETS, now_ns));
 }
 
 /* The account of an SA that has limits. */
@@ -150,6 +163,8 @@ static int life_begin(struct sa *sa, const struct sa_params *params, struct err 
 	ret = life_create(limits, params->n_workers, params->socket, &sa->life, err);
 	if (ret != 0)
 		return ret;
+	if (params->before && params->before->life)
+		life_carry(sa->life, params->before);
 	if (life_is_metered(sa->life, sa->inbound))
 		atomic_fetch_or(&sa->special, SA_METERED);
 	if (!sa->inbound)
@@ -172,7 +187,9 @@ static int sa_parts_create(
 	sa->counters = rte_zmalloc_socket("sa_counters", params->n_workers * sizeof(*sa->counters),
 		alignof(struct sa_counters), params->socket);
 	if (sa->inbound)
-		sa->replay = replay_create(conf->replay_window_pkts, conf->esn, 0, params->socket);
+		sa->replay = params->before
+				     ? replay_get(params->before->replay)
+				     : replay_create(conf->replay_window_pkts, conf->esn, 0, params->socket);
 	if (sa_is_in_udp(sa))
 		sa->natt = natt_create(conf, sa->inbound, params->socket);
 	if (!sa->counters || (sa->inbound && !sa->replay) || (sa_is_in_udp(sa) && !sa->natt))
@@ -206,7 +223,7 @@ void sa_destroy(struct sa *sa)
 		return;
 	if (sa->session.handle)
 		crypto_session_destroy(&sa->session);
-	replay_destroy(sa->replay);
+	replay_put(sa->replay);
 	natt_destroy(sa->natt);
 	life_destroy(sa->life);
 	rte_free(sa->counters);

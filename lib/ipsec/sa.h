@@ -82,7 +82,8 @@ enum sa_special {
 	SA_TFC = 1 << 2,          /* outbound: packets are padded to tfc_bytes */
 	SA_IS_TRANSPORT = 1 << 3, /* as sa_is_transport, so that one look tells of all */
 	SA_IN_UDP = 1 << 4,       /* `natt` is there, and packets go in UDP */
-	SA_RETIRED = 1 << 5,      /* taken out: destroyed once every worker has adopted the next snapshot */
+	SA_FROM_ANY = 1 << 5,     /* inbound: found by its SPI alone, whatever the packet's ends are */
+	SA_RETIRED = 1 << 6,      /* taken out: destroyed once every worker has adopted the next snapshot */
 };
 
 struct sa {
@@ -148,6 +149,7 @@ struct sa {
 		uint64_t next_tsc;     /* written by the worker that sends them */
 	} dummy;
 	const struct alg *alg;
+	uint8_t lookup; /* enum sa_lookup */
 	unsigned n_workers;
 	bool mss_clamp; /* outbound; read for TCP's SYN alone */
 	char name[SA_NAME_MAX];
@@ -178,6 +180,8 @@ struct sa_params {
 	unsigned n_workers;
 	int socket;       /* NUMA socket, or SOCKET_ID_ANY */
 	uint64_t iv_mask; /* random from the operating system; a test may say 0 */
+	/* Its place the SA takes, under the same key: window and account go on. NULL: a new key. */
+	const struct sa *before;
 };
 
 /*

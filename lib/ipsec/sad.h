@@ -1,6 +1,7 @@
 /*
- * The security association database: inbound SAs by SPI, destination address and protocol (RFC 4301
- * section 4.1).
+ * The security association database: inbound SAs by protocol and SPI, and by destination, or destination and
+ * source, or neither, as each says (`lookup`). Of the SAs that match a packet the most specific one is found
+ * (RFC 4301 section 4.1).
  *
  * One writer, the control thread; any number of workers look up without a lock. The table borrows SAs. A
  * worker may hold an SA that it found until its next quiescent state (struct rte_rcu_qsbr, shared with the
@@ -34,7 +35,7 @@ int sad_create(const struct sad_conf *conf, struct sad **sad, struct err *err);
 void sad_destroy(struct sad *sad);
 
 /*
- * Publish an SA. -EEXIST: another has its SPI and destination; -ENOSPC: full. err is set on failure.
+ * Publish an SA. -EEXIST: another is found by the same; -ENOSPC, -ENOMEM: full. err is set on failure.
  */
 int sad_add(struct sad *sad, struct sa *sa, struct err *err);
 /*
@@ -43,11 +44,12 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err);
 int sad_remove(struct sad *sad, const struct sa *sa);
 
 /*
- * The SA of that protocol (enum sa_protocol), SPI and destination, or NULL. Any thread that the QSBR variable
- * knows, or the writer.
+ * The most specific SA for packets of that protocol (enum sa_protocol), SPI, destination and source, or NULL;
+ * whether they are in UDP, and whether the source is the SA's, is not asked. Any thread that the QSBR
+ * variable knows, or the writer.
  */
-struct sa *sad_find(
-	const struct sad *sad, uint8_t protocol, rte_be32_t spi, const struct ip_addr *destination);
+struct sa *sad_find(const struct sad *sad, uint8_t protocol, rte_be32_t spi,
+	const struct ip_addr *destination, const struct ip_addr *source);
 
 /* SPI (of IPComp the CPI) and, but of IPComp, sequence number of a packet that sad_lookup has found long
  * enough. */

@@ -351,6 +351,17 @@ static void check_ends(struct check *check, const struct sa_conf *sa)
 			source_own ? &sa->source : &sa->destination);
 }
 
+/* What the SAs are found by beside their SPI, which is of the same kind. */
+static int compare_looked_up(const struct sa_conf *x, const struct sa_conf *y)
+{
+	int order;
+
+	if (x->lookup == SA_LOOKUP_SPI)
+		return (int)x->destination.family - (int)y->destination.family;
+	order = compare_addresses(&x->destination, &y->destination);
+	return order || x->lookup != SA_LOOKUP_SOURCE ? order : compare_addresses(&x->source, &y->source);
+}
+
 static int compare_spis(const struct gateway *gateway, size_t a, size_t b)
 {
 	const struct sa_conf *x = &gateway->sas[a], *y = &gateway->sas[b];
@@ -359,19 +370,35 @@ static int compare_spis(const struct gateway *gateway, size_t a, size_t b)
 		return x->spi < y->spi ? -1 : 1;
 	if (x->protocol != y->protocol)
 		return x->protocol < y->protocol ? -1 : 1;
-	return compare_addresses(&x->destination, &y->destination);
+	if (x->lookup != y->lookup)
+		return x->lookup < y->lookup ? -1 : 1;
+	return compare_looked_up(x, y);
 }
 
-/* RFC 4301 section 4.1: SPI, protocol and destination find the SA. */
+/* RFC 4301 section 4.1: what the SA is found by is its own. */
 static void same_spi(struct check *check, size_t first, size_t again)
 {
+	static const char *const what[SA_LOOKUP_COUNT] = {
+		[SA_LOOKUP_DESTINATION] = "with the same destination",
+		[SA_LOOKUP_SOURCE] = "with the same destination and source",
+		[SA_LOOKUP_SPI] = "and both are found by it alone",
+	};
 	const struct sa_conf *sas = check->gateway->sas;
 	struct path path;
 
 	if (sas[again].spi != 0 && is_set(&sas[again].destination))
 		report_add(check->report, path_of(&path, "sas.%s.spi", sas[again].name),
-			"0x%08x is the SPI of '%s' too, with the same destination", sas[again].spi,
-			sas[first].name);
+			"0x%08x is the SPI of '%s' too, %s", sas[again].spi, sas[first].name,
+			what[sas[again].lookup]);
+}
+
+static void check_lookup(struct check *check, const struct sa_conf *sa)
+{
+	struct path path;
+
+	if (sa->lookup != SA_LOOKUP_DESTINATION && !gateway_sa_is_inbound(check->gateway, sa))
+		report_add(check->report, path_of(&path, "sas.%s.lookup", sa->name),
+			"the SA is outbound; its peer looks it up");
 }
 
 static int compare_keys(const struct gateway *gateway, size_t a, size_t b)
@@ -430,6 +457,8 @@ static const char *follow_fault(
 		return "is outbound; the SA to follow is inbound";
 	if (in->encap != SA_ENCAP_UDP)
 		return "is not in UDP";
+	if (in->lookup == SA_LOOKUP_SOURCE)
+		return "is found by its source, and would be lost where that moves";
 	if (!has_same_peer(out, in))
 		return "is not between the same addresses and ports";
 	/* A replay from elsewhere must not pull the tunnel there. */
@@ -466,6 +495,7 @@ static void check_sa(struct check *check, const struct sa_conf *sa)
 	if (!is_set(&sa->source) || !is_set(&sa->destination))
 		return;
 	check_ends(check, sa);
+	check_lookup(check, sa);
 	check_encap(check, sa);
 }
 

@@ -39,6 +39,17 @@ enum sa_mode {
 	SA_TRANSPORT, /* behind the packet's own IP header, whose ends are the SA's */
 };
 
+/*
+ * What of a packet, beside its SPI, the receiver finds an SA by; of the SAs that match the most specific one
+ * is taken (RFC 4301 section 4.1).
+ */
+enum sa_lookup {
+	SA_LOOKUP_DESTINATION, /* its destination; the source must then be the SA's */
+	SA_LOOKUP_SOURCE,      /* both: SAs from other sources may have the same SPI */
+	SA_LOOKUP_SPI,         /* nothing: it may come from and to any address of the SA's family */
+	SA_LOOKUP_COUNT,
+};
+
 /* The DF flag of the tunnel's IPv4 header (RFC 4301 section 8.1). */
 enum sa_df {
 	SA_DF_SET,
@@ -98,6 +109,7 @@ struct sa_conf {
 	uint32_t spi;          /* host order; IPComp's is the CPI */
 	struct ip_addr source; /* of one family */
 	struct ip_addr destination;
+	enum sa_lookup lookup;       /* inbound */
 	const struct alg *alg;       /* of ESP; AH's is the one of ESP without encryption; NULL for IPComp */
 	struct secret key;           /* cipher key, salt, authentication key: alg_key_bytes(alg) of them */
 	uint32_t replay_window_pkts; /* 0: off */

@@ -312,6 +312,20 @@ class Inbound(unittest.TestCase):
 
         self.assertEqual((run.lan, run.drops), ([], {"in_endpoint": 3}))
 
+    def test_an_sa_in_udp_may_be_found_by_its_spi_alone(self):
+        # SAL-1: in UDP from anywhere, and without UDP where that is allowed.
+        for bare_esp in (True, False):
+            site, peer = nat_site(into={"lookup": "spi", "bare_esp": bare_esp})
+            inner = [udp(B.host[4], A.host[4], b"%d" % number) for number in range(3)]
+            wan = [peer.seal(inner[0], seq=1), peer.seal(inner[1], seq=2, src="203.0.113.9", sport=999),
+                peer.peer.seal(inner[2], seq=3, src="203.0.113.9")]
+
+            run = site.run(wan=wan)
+
+            self.assertEqual(run.drops, {} if bare_esp else {"in_encap": 1})
+            self.assertEqual(sorted(bytes(p) for p in run.lan),
+                sorted(bytes(routed(p)) for p in inner[:2 + bare_esp]))
+
 
 def moving_site(outer=4, **options):
     return nat_site(outer, out={"follows": "t-in"}, **options)

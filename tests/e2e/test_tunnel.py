@@ -321,3 +321,50 @@ class Shapes(unittest.TestCase):
 
         # No policy is there for the ICMP error, which would else answer it.
         self.assertEqual((hops, run.drops), (7, {"ttl_expired": 1, "out_no_policy": 1}))
+
+
+class Lookup(unittest.TestCase):
+    """SAs with one SPI, told apart by the addresses of a packet."""
+
+    SECOND = "192.0.2.77"
+
+    def setUp(self):
+        self.site = Site()
+        self.site.conf["ports"]["wan"]["addresses"].append(f"{self.SECOND}/24")
+        self.peers = {}
+        for number, lookup in enumerate(("source", "destination", "spi"), 1):
+            self.peers[lookup] = self.site.tunnel(lookup, peer_address=f"198.51.100.{number}",
+                there=f"10.{number + 1}.0.0/16")
+            self.site.conf["sas"][f"{lookup}-in"]["lookup"] = lookup
+
+    def packet(self, lookup, seq, **outer):
+        """From the host behind that peer, with what its tunnel's header says else."""
+        inner = udp(f"10.{list(self.peers).index(lookup) + 2}.0.10", A.host[4], b"%d" % seq)
+        return inner, self.peers[lookup].seal(inner, seq=seq, **outer)
+
+    def test_a_packet_is_of_the_most_specific_sa_that_it_matches(self):
+        # SAL-1
+        sent = [self.packet("source", 1), self.packet("destination", 1),
+            self.packet("spi", 1, dst=self.SECOND), self.packet("spi", 2, src="203.0.113.9", dst=self.SECOND),
+            self.packet("source", 2), self.packet("destination", 2), self.packet("spi", 3, dst=self.SECOND)]
+
+        run = self.site.run(wan=[sealed for _, sealed in sent])
+
+        self.assertEqual([bytes(p) for p in run.lan], [bytes(routed(inner)) for inner, _ in sent])
+        self.assertEqual({name: sa.packets for name, sa in run.sas.items() if name.endswith("-in")},
+            {"source-in": 2, "destination-in": 2, "spi-in": 3})
+        self.assertEqual(run.drops, {})
+
+    def test_where_the_more_specific_sas_are_not_the_next_one_is_found(self):
+        # SAL-1: a packet with another SA's key has a wrong ICV there.
+        for absent, finder in ((("source",), "destination"), (("source", "destination"), "spi")):
+            self.setUp()
+            for name in absent:
+                self.site.conf["policies"] = [p for p in self.site.conf["policies"]
+                    if not p["sas"][0].startswith(name)]
+                del self.site.conf["sas"][f"{name}-in"], self.site.conf["sas"][f"{name}-out"]
+            _, sealed = self.packet("source", 1, src=f"198.51.100.{2 if finder == 'destination' else 1}")
+
+            run = self.site.run(wan=[sealed])
+
+            self.assertEqual((run.sas[f"{finder}-in"].drops, run.drops), ({"in_icv": 1}, {"in_icv": 1}))

@@ -176,7 +176,7 @@ START_TEST(random_packets_of_thousands_of_tunnels_find_their_sa)
 	policies_check(env.control.snapshot->spd_in, inbound_randomise, inbound_check);
 	for (uint32_t i = 0; i < TUNNELS; i++) {
 		struct sa *sa = sad_find(env.control.sad, SA_ESP, rte_cpu_to_be_32(SPI_IN_FIRST + i),
-			&env.control.sas[2 * i + 1]->destination);
+			&env.control.sas[2 * i + 1]->destination, &env.control.sas[2 * i + 1]->source);
 
 		ck_assert_ptr_nonnull(sa);
 		ck_assert_ptr_eq(sa, env.control.sas[2 * i + 1]);

@@ -8,6 +8,7 @@
 
 #include <rte_lcore.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 #include <rte_rcu_qsbr.h>
 
 #include "support/eal.h"
@@ -73,6 +74,16 @@ static struct sa *make_sa(uint32_t spi, const char *source, const char *destinat
 	sa->counters = aligned_alloc(alignof(struct sa_counters), sizeof(struct sa_counters));
 	memset(sa->counters, 0, sizeof(struct sa_counters));
 	snprintf(sa->name, sizeof(sa->name), "sa-%u", spi);
+	return sa;
+}
+
+/* The same, found by what `lookup` says. */
+static struct sa *make_sa_by(enum sa_lookup lookup, uint32_t spi, const char *source, const char *destination)
+{
+	struct sa *sa = make_sa(spi, source, destination);
+
+	sa->lookup = lookup;
+	sa->special = lookup == SA_LOOKUP_SPI ? SA_FROM_ANY : 0;
 	return sa;
 }
 
@@ -267,18 +278,205 @@ START_TEST(packets_of_a_burst_keep_their_order_and_their_own_sas)
 }
 END_TEST
 
-START_TEST(a_second_sa_with_the_same_spi_and_destination_is_refused)
+static struct sa *add_sa_by(enum sa_lookup lookup, uint32_t spi, const char *source, const char *destination)
 {
-	struct sa *sa = add_sa(0x1001, "198.51.100.1", "192.0.2.1");
-	struct sa *other = make_sa(0x1001, "198.51.100.2", "192.0.2.1");
+	struct sa *sa = make_sa_by(lookup, spi, source, destination);
+	struct err err;
+
+	ck_assert_int_eq(sad_add(sad, sa, &err), 0);
+	return sa;
+}
+
+/* Twice, so that the second time a worker remembers what it may. */
+static void assert_found(struct sa *sa, const char *source, const char *destination)
+{
+	for (unsigned time = 0; time < 2; time++)
+		ck_assert_ptr_eq(lookup_one(esp_packet(0x1001, source, destination)), sa);
+}
+
+/* SAL-1: in each order of adding them. */
+START_TEST(of_the_sas_with_an_spi_the_most_specific_one_is_found)
+{
+	static const enum sa_lookup orders[][3] = {
+		{SA_LOOKUP_SPI, SA_LOOKUP_DESTINATION, SA_LOOKUP_SOURCE},
+		{SA_LOOKUP_SOURCE, SA_LOOKUP_DESTINATION, SA_LOOKUP_SPI},
+		{SA_LOOKUP_DESTINATION, SA_LOOKUP_SPI, SA_LOOKUP_SOURCE},
+	};
+	static const char *const sources[] = {
+		[SA_LOOKUP_SPI] = "198.51.100.3",
+		[SA_LOOKUP_DESTINATION] = "198.51.100.2",
+		[SA_LOOKUP_SOURCE] = "198.51.100.1",
+	};
+	struct sa *sas[SA_LOOKUP_COUNT];
+
+	for (unsigned i = 0; i < 3; i++) {
+		sas[orders[_i][i]] = add_sa_by(orders[_i][i], 0x1001, sources[orders[_i][i]], "192.0.2.1");
+		/* So that the worker remembers what it may be wrong to remember with the next one. */
+		for (unsigned source = 0; source < 3; source++)
+			lookup_one(esp_packet(0x1001, sources[source], "192.0.2.1"));
+	}
+	drops = (struct drops){0};
+	assert_found(sas[SA_LOOKUP_SOURCE], "198.51.100.1", "192.0.2.1");
+	assert_found(sas[SA_LOOKUP_DESTINATION], "198.51.100.2", "192.0.2.1");
+	assert_found(sas[SA_LOOKUP_SPI], "198.51.100.1", "192.0.2.2");
+	assert_found(sas[SA_LOOKUP_SPI], "203.0.113.9", "192.0.2.2");
+	/* The one by destination is for these, and says whom it takes packets from. */
+	assert_found(NULL, "203.0.113.9", "192.0.2.1");
+	ck_assert_uint_eq(dropped(DROP_in_endpoint), 2);
+
+	ck_assert_int_eq(sad_remove(sad, sas[SA_LOOKUP_SOURCE]), 0);
+	assert_found(NULL, "198.51.100.1", "192.0.2.1");
+	ck_assert_uint_eq(dropped(DROP_in_endpoint), 4);
+	ck_assert_int_eq(sad_remove(sad, sas[SA_LOOKUP_DESTINATION]), 0);
+	assert_found(sas[SA_LOOKUP_SPI], "198.51.100.1", "192.0.2.1");
+	assert_found(sas[SA_LOOKUP_SPI], "198.51.100.2", "192.0.2.1");
+	ck_assert_int_eq(sad_remove(sad, sas[SA_LOOKUP_SPI]), 0);
+	assert_found(NULL, "198.51.100.1", "192.0.2.1");
+	ck_assert_uint_eq(dropped(DROP_in_no_sa), 2);
+	for (unsigned i = 0; i < SA_LOOKUP_COUNT; i++)
+		free_sa(sas[i]);
+}
+END_TEST
+
+/* SAL-1 */
+START_TEST(sas_with_an_spi_from_different_sources_are_two)
+{
+	struct sa *first = add_sa_by(SA_LOOKUP_SOURCE, 0x1001, "2001:db8::1", "2001:db8::9");
+	struct sa *second = add_sa_by(SA_LOOKUP_SOURCE, 0x1001, "2001:db8::2", "2001:db8::9");
+
+	assert_found(first, "2001:db8::1", "2001:db8::9");
+	assert_found(second, "2001:db8::2", "2001:db8::9");
+	assert_found(NULL, "2001:db8::3", "2001:db8::9");
+	assert_found(NULL, "2001:db8::1", "2001:db8::8");
+	ck_assert_uint_eq(dropped(DROP_in_no_sa), 4);
+	ck_assert_int_eq(sad_remove(sad, first), 0);
+	assert_found(NULL, "2001:db8::1", "2001:db8::9");
+	assert_found(second, "2001:db8::2", "2001:db8::9");
+	free_sa(first);
+	free_sa(second);
+}
+END_TEST
+
+/* Each with another SA of its kind that the same packets would find. */
+static const struct {
+	enum sa_lookup lookup;
+	const char *source, *destination;
+	const char *error;
+} taken[] = {
+	{SA_LOOKUP_DESTINATION, "198.51.100.2", "192.0.2.1",
+		"sa sa-4097: spi 0x00001001 to this destination is already taken by sa sa-4097"},
+	{SA_LOOKUP_SOURCE, "198.51.100.1", "192.0.2.1",
+		"sa sa-4097: spi 0x00001001 to this destination from this source is already taken by sa "
+		"sa-4097"},
+	{SA_LOOKUP_SPI, "198.51.100.2", "192.0.2.2",
+		"sa sa-4097: spi 0x00001001, to any destination, is already taken by sa sa-4097"},
+};
+
+/* SAL-1 */
+START_TEST(a_second_sa_that_the_same_packets_find_is_refused)
+{
+	struct sa *sa = add_sa_by(taken[_i].lookup, 0x1001, "198.51.100.1", "192.0.2.1");
+	struct sa *other = make_sa_by(taken[_i].lookup, 0x1001, taken[_i].source, taken[_i].destination);
 	struct err err;
 
 	ck_assert_int_eq(sad_add(sad, other, &err), -EEXIST);
-	ck_assert_str_eq(
-		err.text, "sa sa-4097: spi 0x00001001 to this destination is already taken by sa sa-4097");
-	ck_assert_ptr_eq(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.1")), sa);
+	ck_assert_str_eq(err.text, taken[_i].error);
+	ck_assert_int_eq(sad_remove(sad, sa), 0);
+	ck_assert_int_eq(sad_add(sad, other, &err), 0);
 	free_sa(sa);
 	free_sa(other);
+}
+END_TEST
+
+/* All SAs that can be of a few SPIs and addresses, some of them in the SAD at a time. */
+#define FEW_SPIS      3
+#define FEW_ENDS      3
+#define MODEL_SAS     (SA_LOOKUP_COUNT * FEW_SPIS * FEW_ENDS * FEW_ENDS)
+#define MODEL_CHANGES 20000
+
+static const char *const few_sources[FEW_ENDS] = {"198.51.100.1", "198.51.100.2", "198.51.100.3"};
+static const char *const few_destinations[FEW_ENDS] = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
+
+struct model {
+	struct sa *sas[MODEL_SAS];
+	bool is_in[MODEL_SAS];
+};
+
+static bool model_is_found(const struct sa *sa, const struct sa *packet)
+{
+	return sa->spi == packet->spi &&
+	       (sa->lookup == SA_LOOKUP_SPI || ip_addr_equal(&sa->destination, &packet->destination)) &&
+	       (sa->lookup != SA_LOOKUP_SOURCE || ip_addr_equal(&sa->source, &packet->source));
+}
+
+/* RFC 4301 section 4.1, word for word; `packet` is an SA with the packet's SPI and ends. */
+static struct sa *model_find(const struct model *model, const struct sa *packet)
+{
+	static const enum sa_lookup order[] = {SA_LOOKUP_SOURCE, SA_LOOKUP_DESTINATION, SA_LOOKUP_SPI};
+
+	for (unsigned level = 0; level < RTE_DIM(order); level++)
+		for (unsigned i = 0; i < MODEL_SAS; i++)
+			if (model->is_in[i] && model->sas[i]->lookup == order[level] &&
+				model_is_found(model->sas[i], packet))
+				return model->sas[i];
+	return NULL;
+}
+
+/* The SA that the same packets find, if the SAD has one. */
+static bool model_has_same(const struct model *model, const struct sa *sa)
+{
+	for (unsigned i = 0; i < MODEL_SAS; i++)
+		if (model->is_in[i] && model->sas[i]->lookup == sa->lookup &&
+			model_is_found(model->sas[i], sa))
+			return true;
+	return false;
+}
+
+static void model_change(struct model *model, unsigned index)
+{
+	struct sa *sa = model->sas[index];
+	bool has_same = model_has_same(model, sa);
+	struct err err;
+
+	if (model->is_in[index]) {
+		ck_assert_int_eq(sad_remove(sad, sa), 0);
+		model->is_in[index] = false;
+	} else {
+		ck_assert_int_eq(sad_add(sad, sa, &err), has_same ? -EEXIST : 0);
+		model->is_in[index] = !has_same;
+	}
+}
+
+static void model_compare(const struct model *model, unsigned index)
+{
+	const struct sa *packet = model->sas[index];
+	struct sa *sa = model_find(model, packet);
+	bool is_from_there =
+		sa && (sa->lookup == SA_LOOKUP_SPI || ip_addr_equal(&sa->source, &packet->source));
+	unsigned source = index % FEW_ENDS, destination = index / FEW_ENDS % FEW_ENDS;
+
+	ck_assert_ptr_eq(lookup_one(esp_packet(rte_be_to_cpu_32(packet->spi), few_sources[source],
+				 few_destinations[destination])),
+		is_from_there ? sa : NULL);
+	ck_assert_ptr_eq(sad_find(sad, SA_ESP, packet->spi, &packet->destination, &packet->source), sa);
+}
+
+/* SAL-1: what a worker remembers is never in the way. */
+START_TEST(random_sas_are_found_as_the_rfc_says)
+{
+	struct model model = {0};
+
+	for (unsigned i = 0; i < MODEL_SAS; i++)
+		model.sas[i] = make_sa_by(i / (FEW_ENDS * FEW_ENDS * FEW_SPIS),
+			0x1001 + i / (FEW_ENDS * FEW_ENDS) % FEW_SPIS, few_sources[i % FEW_ENDS],
+			few_destinations[i / FEW_ENDS % FEW_ENDS]);
+	for (unsigned change = 0; change < MODEL_CHANGES; change++) {
+		model_change(&model, (unsigned)rte_rand_max(MODEL_SAS));
+		for (unsigned packet = 0; packet < 8; packet++)
+			model_compare(&model, (unsigned)rte_rand_max(MODEL_SAS));
+	}
+	for (unsigned i = 0; i < MODEL_SAS; i++)
+		free_sa(model.sas[i]);
 }
 END_TEST
 
@@ -289,11 +487,11 @@ START_TEST(a_removed_sa_is_found_no_more_and_its_place_is_free)
 	struct err err;
 
 	ck_assert_int_eq(sad_remove(sad, sa), 0);
-	ck_assert_ptr_null(sad_find(sad, SA_ESP, sa->spi, &destination));
+	ck_assert_ptr_null(sad_find(sad, SA_ESP, sa->spi, &destination, &sa->source));
 	ck_assert_ptr_null(lookup_one(esp_packet(0x1001, "198.51.100.1", "192.0.2.1")));
 	ck_assert_int_eq(sad_remove(sad, sa), -ENOENT);
 	ck_assert_int_eq(sad_add(sad, sa, &err), 0);
-	ck_assert_ptr_eq(sad_find(sad, SA_ESP, sa->spi, &destination), sa);
+	ck_assert_ptr_eq(sad_find(sad, SA_ESP, sa->spi, &destination, &sa->source), sa);
 	free_sa(sa);
 }
 END_TEST
@@ -306,8 +504,9 @@ START_TEST(as_many_sas_fit_as_were_asked_for)
 	for (uint32_t i = 0; i < N_MANY; i++)
 		sas[i] = add_sa(SA_SPI_MIN + i, "198.51.100.1", "192.0.2.1");
 	for (uint32_t i = 0; i < N_MANY; i++)
-		ck_assert_ptr_eq(
-			sad_find(sad, SA_ESP, rte_cpu_to_be_32(SA_SPI_MIN + i), &destination), sas[i]);
+		ck_assert_ptr_eq(sad_find(sad, SA_ESP, rte_cpu_to_be_32(SA_SPI_MIN + i), &destination,
+					 &sas[i]->source),
+			sas[i]);
 	for (uint32_t i = 0; i < N_MANY; i++)
 		free_sa(sas[i]);
 }
@@ -329,7 +528,8 @@ static void *reader_main(void *argument)
 	rte_rcu_qsbr_thread_register(qsbr, 0);
 	rte_rcu_qsbr_thread_online(qsbr, 0);
 	while (!atomic_load(&reader->stop)) {
-		reader->wrong += sad_find(sad, SA_ESP, reader->stable->spi, &destination) != reader->stable;
+		reader->wrong += sad_find(sad, SA_ESP, reader->stable->spi, &destination,
+					 &reader->stable->source) != reader->stable;
 		reader->lookups++;
 		rte_rcu_qsbr_quiescent(qsbr, 0);
 	}
@@ -480,7 +680,10 @@ int main(void)
 	tcase_add_test(tcase, a_fragment_of_esp_is_frag_bad);
 	tcase_add_test(tcase, an_esp_header_cut_short_is_in_hdr);
 	tcase_add_test(tcase, packets_of_a_burst_keep_their_order_and_their_own_sas);
-	tcase_add_test(tcase, a_second_sa_with_the_same_spi_and_destination_is_refused);
+	tcase_add_loop_test(tcase, of_the_sas_with_an_spi_the_most_specific_one_is_found, 0, 3);
+	tcase_add_test(tcase, sas_with_an_spi_from_different_sources_are_two);
+	tcase_add_loop_test(tcase, a_second_sa_that_the_same_packets_find_is_refused, 0, (int)RTE_DIM(taken));
+	tcase_add_test(tcase, random_sas_are_found_as_the_rfc_says);
 	tcase_add_test(tcase, a_removed_sa_is_found_no_more_and_its_place_is_free);
 	tcase_add_test(tcase, as_many_sas_fit_as_were_asked_for);
 	suite_add_tcase(suite, tcase);

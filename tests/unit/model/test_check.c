@@ -317,6 +317,47 @@ START_TEST(a_key_belongs_to_one_sa)
 }
 END_TEST
 
+/* SAL-1: SAs that are found by different things may have one SPI. */
+START_TEST(sas_with_one_spi_are_told_apart_by_what_they_are_found_by)
+{
+	struct sa_conf *sa = sample_add_sa(&gateway, "x", 0x2001, "198.51.100.2", "192.0.2.1");
+
+	sa->lookup = SA_LOOKUP_SPI;
+	ASSERT_NO_FINDING();
+	sa->lookup = SA_LOOKUP_SOURCE;
+	ASSERT_NO_FINDING();
+	gateway.sas[1].lookup = SA_LOOKUP_SOURCE;
+	ASSERT_NO_FINDING();
+	sa->source = sample_addr("198.51.100.1");
+	ASSERT_FINDINGS(
+		"sas.x.spi: 0x00002001 is the SPI of 'down' too, with the same destination and source");
+}
+END_TEST
+
+START_TEST(of_the_sas_that_are_found_by_spi_alone_each_has_its_own_of_a_family)
+{
+	struct sa_conf *sa = sample_add_sa(&gateway, "x", 0x2001, "198.51.100.2", "192.0.2.2");
+
+	*array_append(&gateway.ports[1].addresses, &gateway.ports[1].n_addresses) =
+		sample_prefix("192.0.2.2/24");
+	*array_append(&gateway.ports[1].addresses, &gateway.ports[1].n_addresses) =
+		sample_prefix("2001:db8::1/64");
+	gateway.sas[1].lookup = SA_LOOKUP_SPI;
+	sa->lookup = SA_LOOKUP_SPI;
+	ASSERT_FINDINGS("sas.x.spi: 0x00002001 is the SPI of 'down' too, and both are found by it alone");
+	sa->source = sample_addr("2001:db8::2");
+	sa->destination = sample_addr("2001:db8::1");
+	ASSERT_NO_FINDING();
+}
+END_TEST
+
+START_TEST(an_outbound_sa_is_looked_up_by_its_peer)
+{
+	gateway.sas[0].lookup = SA_LOOKUP_SPI;
+	ASSERT_FINDINGS("sas.up.lookup: the SA is outbound; its peer looks it up");
+}
+END_TEST
+
 /* Both SAs of the tunnel go in UDP, and the outbound one follows the other. */
 static void put_in_udp(void)
 {
@@ -352,6 +393,9 @@ START_TEST(an_sa_follows_only_what_can_tell_where_its_peer_is)
 	down->replay_window_pkts = SA_REPLAY_WINDOW_DEFAULT;
 	down->source_port = 4500;
 	ASSERT_FINDINGS("sas.up.follows: 'down' is not between the same addresses and ports");
+	gateway.sas[1].lookup = SA_LOOKUP_SOURCE;
+	ASSERT_FINDINGS("sas.up.follows: 'down' is found by its source, and would be lost where that moves");
+	gateway.sas[1].lookup = SA_LOOKUP_DESTINATION;
 	down->encap = SA_ENCAP_NONE;
 	ASSERT_FINDINGS("sas.up.follows: 'down' is not in UDP");
 	free(gateway.sas[0].follows);
@@ -618,6 +662,9 @@ int main(void)
 	tcase_add_test(tcase, an_spi_and_a_destination_are_one_sa);
 	tcase_add_test(tcase, an_spi_may_serve_two_destinations);
 	tcase_add_test(tcase, a_key_belongs_to_one_sa);
+	tcase_add_test(tcase, sas_with_one_spi_are_told_apart_by_what_they_are_found_by);
+	tcase_add_test(tcase, of_the_sas_that_are_found_by_spi_alone_each_has_its_own_of_a_family);
+	tcase_add_test(tcase, an_outbound_sa_is_looked_up_by_its_peer);
 	tcase_add_test(tcase, an_outbound_sa_follows_the_inbound_one_of_its_peer);
 	tcase_add_test(tcase, an_sa_follows_only_what_can_tell_where_its_peer_is);
 	tcase_add_test(tcase, an_inbound_sa_has_nothing_that_only_a_sender_heeds);
