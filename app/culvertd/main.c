@@ -116,6 +116,8 @@ static const struct part parts[] = {
 	{change_begin, change_end},
 	{host_if_create, host_if_destroy},
 	{audit_log_create, audit_log_destroy},
+	{nothing_begin, tracing_destroy}, /* workers have stopped, as in the next */
+	{nothing_begin, capturing_destroy},
 	{telemetry_begin, telemetry_end},
 	{metrics_http_begin, metrics_http_end},
 	{server_create, server_destroy},

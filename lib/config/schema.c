@@ -87,6 +87,14 @@ static const struct schema_key control_keys[] = {
 		.doc = "Log what RFC 4301 and RFC 4303 call auditable events: packets of no SA, replays, wrong ICVs, packets that their SA may not carry or that came in clear, SAs that have ended. A flood is told of by a few lines and a count."},
 };
 
+static const struct schema_key capture_keys[] = {
+	{"directory", .type = &read_path, FIELD(struct gateway, capture_directory),
+		.absent = "none, and nothing can be captured",
+		.doc = "The directory that captures are written to. Who asks for a capture names a file in it, and no other path."},
+	{"allow_inner", .type = &read_bool, FIELD(struct gateway, capture_inner), .fallback = "false",
+		.doc = "Captures may show in clear what tunnels protect: packets before encryption and after decryption, and the frames of protected ports. Without it, the frames of unprotected ports alone are captured."},
+};
+
 static const struct schema_key memory_keys[] = {
 	{"hugepages", .type = &read_bool, FIELD(struct memory_conf, hugepages), .fallback = "true",
 		.doc = "Take the memory from hugepages; without them the gateway is slower and can't use hardware ports."},
@@ -418,6 +426,7 @@ static void policy_finish(struct reader *reader, const struct schema_result *res
 }
 
 static const struct schema control_schema = {.title = "control", KEYS(control_keys)};
+static const struct schema capture_schema = {.title = "capture", KEYS(capture_keys)};
 static const struct schema memory_schema = {.title = "memory", KEYS(memory_keys)};
 static const struct schema workers_schema = {
 	.title = "workers", KEYS(workers_keys), .finish = workers_finish};
@@ -469,6 +478,8 @@ static const struct schema_key gateway_keys[] = {
 		.doc = "What is made of ICMP errors that nobody has authenticated."},
 	{"metrics", .shape = SHAPE_OBJECT, .object = &metrics_schema, FIELD(struct gateway, metrics),
 		.doc = "Metrics over HTTP, as OpenMetrics or for Prometheus, at `/metrics`."},
+	{"capture", .shape = SHAPE_OBJECT, .object = &capture_schema,
+		.doc = "What may be captured of packets, and to where (`pcapng` files)."},
 };
 /* clang-format on */
 

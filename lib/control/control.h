@@ -11,10 +11,12 @@
 #include "base/report.h"
 #include "control/acquire_log.h"
 #include "control/audit_log.h"
+#include "control/capturing.h"
 #include "control/lifetime.h"
 #include "control/natt_watch.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
+#include "control/tracing.h"
 #include "datapath/stats.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
@@ -64,6 +66,8 @@ struct control {
 	struct audit_log audit_log; /* control/audit_log.c */
 	/* control/seq_store.c; NULL: a test's or a benchmark's, whose SAs begin with number 1 */
 	struct seq_store *sequences;
+	struct tracing tracing;     /* control/tracing.c */
+	struct capturing capturing; /* control/capturing.c */
 	/* control/sas.c: the SAs there are, what is known of each, and their names to their places */
 	struct sa **sas;
 	struct control_sa **sa_notes;

@@ -90,6 +90,9 @@ static void fixed_check(const struct gateway *running, const struct gateway *wan
 	needs_same(texts_equal(running->control_socket, wanted->control_socket), "control.socket", report);
 	needs_same(texts_equal(running->control_group, wanted->control_group), "control.group", report);
 	needs_same(running->audit == wanted->audit, "control.audit", report);
+	needs_same(texts_equal(running->capture_directory, wanted->capture_directory) &&
+			   running->capture_inner == wanted->capture_inner,
+		"capture", report);
 	needs_same(memory_equal(&running->memory, &wanted->memory), "memory", report);
 	needs_same(workers_equal(&running->workers, &wanted->workers), "workers", report);
 	needs_same(metrics_equal(&running->metrics, &wanted->metrics), "metrics", report);

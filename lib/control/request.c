@@ -9,7 +9,7 @@
 
 #define ERROR_SHOWN_MAX 64
 
-static const struct command *const tables[] = {commands_show, commands_change};
+static const struct command *const tables[] = {commands_show, commands_change, commands_watch};
 
 const struct command *command_at(size_t i)
 {

@@ -267,6 +267,14 @@ static void encrypt(struct worker *w, struct burst *b)
 	encrypted(w, b);
 }
 
+/* Packets as they are before any SA is applied. */
+static void protect_fitting(struct worker *w, struct burst *b)
+{
+	if (unlikely(w->capture != NULL))
+		capture_inner(w->capture, CAPTURE_INNER_OUT, b);
+	encrypt(w, b);
+}
+
 /* Packets that policies protect, each with its SA: what is too long for the tunnel is cut first. */
 static void protect(struct worker *w, struct burst *b)
 {
@@ -277,9 +285,9 @@ static void protect(struct worker *w, struct burst *b)
 		return;
 	ttl_decrement(b, &w->unforwardable, &w->drops);
 	esp_out_mtu(b, &oversize, &w->unforwardable, &w->tally);
-	encrypt(w, b);
+	protect_fitting(w, b);
 	while (frag_fill(&w->frag, &cut, b, &w->drops))
-		encrypt(w, b);
+		protect_fitting(w, b);
 }
 
 /* What more than the flow decides: which of a policy's SAs protects a packet. */
@@ -373,6 +381,8 @@ static void decapsulated(struct worker *w, struct burst *b)
 		bundle_inside(b, &inside, &w->drops);
 		inbound_again(w, &inside);
 	}
+	if (unlikely(w->capture != NULL))
+		capture_inner(w->capture, CAPTURE_INNER_IN, b);
 	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_selector(b, w->snapshot->alternatives_in, &errors, &w->tally);
@@ -474,6 +484,10 @@ void pipeline_receive(struct worker *w, uint8_t port, struct burst *b)
 	const struct snapshot_port *p = &w->snapshot->ports[port];
 	BURST(neigh);
 
+	if (unlikely(w->capture != NULL))
+		capture_rx(w->capture, port, b);
+	if (unlikely(w->trace != NULL))
+		trace_receive(w->trace, port, b);
 	parse_burst(b, &p->parse, &neigh, &w->drops);
 	host_to_control(&neigh, &w->host, &w->drops);
 	if (p->is_protected)
@@ -497,6 +511,8 @@ void pipeline_from_control(struct worker *w, struct burst *b)
 {
 	BURST(frames);
 
+	if (unlikely(w->trace != NULL))
+		trace_from_control(w->trace, b);
 	split(w, b, is_frame, &frames);
 	tx_burst(&w->tx, &frames, &w->drops);
 	transmit(w, b);

@@ -50,6 +50,7 @@ static uint16_t poll_port(struct worker *w, const struct worker_rx *rx)
 static void crypto_collect(struct worker *w, struct burst *done)
 {
 	STAGE_OPEN(crypto_poll, 0, &w->drops);
+	STAGE_TRACE(crypto_poll, done, &w->drops);
 
 	crypto_poll(w->crypto, done);
 }
@@ -77,10 +78,24 @@ static uint16_t poll_control(struct worker *w)
 	return taken;
 }
 
+/* Since the last loop, control may have come to want to see packets, or no longer. */
+static void watchers_adopt(struct worker *w)
+{
+	w->trace = atomic_load_explicit(&w->trace_wanted, memory_order_acquire);
+	w->capture = atomic_load_explicit(&w->capture_wanted, memory_order_acquire);
+	w->drops.tracer = unlikely(w->trace != NULL) ? trace_tracer(w->trace) : NULL;
+	w->tx.watch = unlikely(w->capture != NULL) ? capture_tx(w->capture) : NULL;
+	if (unlikely(w->trace != NULL))
+		trace_tick(w->trace);
+	if (unlikely(w->capture != NULL))
+		capture_tick(w->capture, w->now_tsc);
+}
+
 void worker_tick(struct worker *w)
 {
 	w->now_tsc = rte_rdtsc();
 	w->tally.now_tsc = w->now_tsc;
+	watchers_adopt(w);
 	if (w->audit)
 		audit_refill(w->audit, w->now_tsc);
 }

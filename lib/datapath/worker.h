@@ -8,9 +8,11 @@
 #define CULVERT_DATAPATH_WORKER_H
 
 #include "datapath/audit.h"
+#include "datapath/capture.h"
 #include "datapath/flows.h"
 #include "datapath/host.h"
 #include "datapath/snapshot.h"
+#include "datapath/trace.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "fwd/tx.h"
@@ -73,12 +75,20 @@ struct worker {
 	struct host_queue host;
 	/* control: wo, worker: ro, at any time */
 	_Atomic(const struct snapshot *) published;
+	/*
+	 * Who wants to see packets; NULL: nobody does. What was there before may be freed once the worker has
+	 * been quiescent (struct rte_rcu_qsbr).
+	 */
+	_Atomic(struct trace_worker *) trace_wanted;
+	_Atomic(struct capture_worker *) capture_wanted;
 	atomic_bool stop;
 	/* worker: wo, control: ro */
 	_Atomic(const struct snapshot *) adopted;
 	/* worker: rw; counters are read by others */
 	alignas(RTE_CACHE_LINE_SIZE) const struct snapshot *snapshot;
-	uint64_t now_tsc; /* of this loop */
+	uint64_t now_tsc;           /* of this loop */
+	struct trace_worker *trace; /* of this loop, as the next */
+	struct capture_worker *capture;
 	struct sa_tally tally;
 	struct host_limit icmp_limit;
 	struct host_limit icmp_error_limit; /* of errors that control is told of */

@@ -551,6 +551,7 @@ void reass_burst(struct reass *r, struct burst *burst, const struct local_addrs 
 	if (!(burst->seen & PKT_FRAGMENT))
 		return;
 	STAGE_OPEN(reass, burst->n, drops);
+	STAGE_TRACE(reass, burst, drops);
 	reass_expire(r, now_tsc, drops);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];

@@ -45,6 +45,7 @@ void gateway_fini(struct gateway *gateway)
 {
 	free(gateway->control_directory);
 	free(gateway->state_directory);
+	free(gateway->capture_directory);
 	free(gateway->control_socket);
 	free(gateway->control_group);
 	free(gateway->workers.lcores);

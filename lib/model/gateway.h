@@ -105,6 +105,8 @@ struct gateway {
 	char *control_socket;    /* NULL: in the directory */
 	char *control_group;     /* whose members may use the socket */
 	bool audit;              /* log auditable events, RFC 4301 section 9 */
+	char *capture_directory; /* where captures are written; NULL: none is */
+	bool capture_inner;      /* captures may show what tunnels protect */
 	struct workers_conf workers;
 	struct memory_conf memory;
 	struct port_conf *ports;

@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
+
 /* clang-format off */
 #define DROP_REASONS(X) \
 	X(eth_type, "-", "the frame carries neither IPv4, IPv6 nor ARP; if it should, look at who sends it") \
@@ -93,10 +95,30 @@ struct drop_audit {
 	uint64_t suppressed[DROP_COUNT]; /* drops that were not recorded */
 };
 
+/* A stage that packets are in: its own burst, and those that it may move packets to. */
+struct stage_visit {
+	enum stage stage;
+	const struct burst *bursts[4]; /* the stage's own, then the named ones; NULL where there are fewer */
+	const char *names;             /* of the named ones, with commas between */
+};
+
+/*
+ * Who follows some packets through the stages (datapath/trace.h), called by the thread whose drops it is in,
+ * while there is one.
+ */
+struct tracer {
+	void (*enter)(struct tracer *tracer, const struct stage_visit *visit);
+	void (*leave)(struct tracer *tracer); /* the stage entered last */
+	void (*dropped)(struct tracer *tracer, struct rte_mbuf *m, enum drop_reason reason);
+	/* `part` was made of a packet that will end: a fragment, or a copy; NULL: it has ended. */
+	void (*cut)(struct tracer *tracer, struct rte_mbuf *m, struct rte_mbuf *part);
+};
+
 /* One worker's counters, by the port that the packet came in by. */
 struct drops {
 	uint64_t total;           /* of all reasons and ports */
 	struct drop_audit *audit; /* NULL: nothing is recorded */
+	struct tracer *tracer;    /* NULL: nobody follows packets */
 	uint64_t count[PKT_PORTS_MAX + 1][DROP_COUNT];
 #ifdef CULVERT_STAGE_CYCLES
 	struct stage_cycles stages[STAGE_COUNT]; /* here, since every stage has its worker's drops */
@@ -123,12 +145,21 @@ static inline void drop_count_one(struct drops *drops, struct rte_mbuf *m, enum 
 	drops->count[pkt_of(m)->port_in][reason]++;
 	if (drops->audit)
 		drop_audit_one(drops->audit, m, reason);
+	if (unlikely(drops->tracer != NULL))
+		drops->tracer->dropped(drops->tracer, m, reason);
 }
 
 static inline void drop_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)
 {
 	drop_count_one(drops, m, reason);
 	rte_pktmbuf_free(m);
+}
+
+/* The packet is being cut, and `part` was made of it; NULL: it will be freed now. */
+static inline void trace_cut_one(struct drops *drops, struct rte_mbuf *m, struct rte_mbuf *part)
+{
+	if (unlikely(drops->tracer != NULL))
+		drops->tracer->cut(drops->tracer, m, part);
 }
 
 /* Drop all packets of the burst for the same reason. */

@@ -221,12 +221,31 @@ static uint32_t mtu_read(const uint8_t *icmp, uint8_t family)
 	return family == IP_V4 ? rte_be_to_cpu_32(word) & UINT16_MAX : rte_be_to_cpu_32(word);
 }
 
+/* An IP packet of that family, up to the first bytes behind its headers. */
+static bool packet_read(struct rest *rest, uint8_t family, struct quote *quote)
+{
+	bool is_later = false;
+
+	if (family == IP_V4 ? !ipv4_read(rest, quote, &is_later) : !ipv6_read(rest, quote, &is_later))
+		return false;
+	if (!is_later)
+		next_layer_read(rest, quote);
+	return true;
+}
+
+bool quote_read_packet(const uint8_t *ip, uint32_t n, struct quote *quote)
+{
+	struct rest rest = {.bytes = ip, .n = n};
+
+	*quote = (struct quote){.kind = ICMP_KIND_NONE};
+	return n > 0 && packet_read(&rest, ip[0] >> 4 == 4 ? IP_V4 : IP_V6, quote);
+}
+
 bool quote_read_one(struct rte_mbuf *m, struct quote *quote)
 {
 	const struct pkt *p = pkt_of(m);
 	const uint8_t *icmp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4);
 	struct rest rest = {.bytes = icmp, .n = p->ip_len - p->l4};
-	bool is_later = false;
 
 	*quote = (struct quote){.kind = icmp_kind_one(m)};
 	if (quote->kind == ICMP_KIND_NONE || rest.n < ICMP_HEADER_BYTES || !icmp_checksum_is_right_one(m))
@@ -234,11 +253,7 @@ bool quote_read_one(struct rte_mbuf *m, struct quote *quote)
 	if (quote->kind == ICMP_KIND_TOO_BIG)
 		quote->mtu_bytes = mtu_read(icmp, p->family);
 	rest_skip(&rest, ICMP_HEADER_BYTES);
-	if (p->family == IP_V4 ? !ipv4_read(&rest, quote, &is_later) : !ipv6_read(&rest, quote, &is_later))
-		return false;
-	if (!is_later)
-		next_layer_read(&rest, quote);
-	return true;
+	return packet_read(&rest, p->family, quote);
 }
 
 /* RFC 792 and RFC 4443 section 4: what answers an echo is another type. */
