@@ -9,20 +9,23 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/report.h"
 #include "config/load.h"
-#include "control/apply.h"
 #include "control/audit_log.h"
+#include "control/change.h"
 #include "control/control.h"
 #include "control/cryptodevs.h"
 #include "control/eal.h"
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/ports.h"
+#include "control/server.h"
 #include "control/tables.h"
 #include "control/telemetry.h"
+#include "control/watches.h"
 #include "control/workers.h"
 #include "options.h"
 
@@ -95,10 +98,12 @@ static const struct part parts[] = {
 	{ports_begin, ports_end},
 	{tables_create, tables_destroy},
 	{workers_create, workers_destroy},
-	{apply_create, apply_destroy},
+	{watches_create, watches_destroy},
+	{change_begin, change_end},
 	{host_if_create, host_if_destroy},
 	{audit_log_create, audit_log_destroy},
 	{telemetry_begin, telemetry_end},
+	{server_create, server_destroy},
 	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
 	{workers_launch, workers_stop},
@@ -113,6 +118,8 @@ static void on_signal(int number)
 {
 	if (number == SIGUSR1)
 		requests.print_statistics = 1;
+	else if (number == SIGHUP)
+		requests.reload = 1;
 	else
 		requests.stop = 1;
 }
@@ -124,12 +131,21 @@ static void signals_catch(void)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
-static int run(const struct gateway *gateway, uint32_t until_idle_s)
+static int run(struct gateway *gateway, const char *path, uint32_t until_idle_s)
 {
-	struct control control = {.gateway = gateway};
+	char *whole_path = realpath(path, NULL);
+	const struct config_source source = {whole_path ? whole_path : path, config_load, config_read_part};
+	struct control control = {
+		.gateway = gateway,
+		.source = &source,
+		.version = CULVERT_VERSION,
+		.begun_ns = clock_now_ns(),
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
 	struct err err;
 	size_t up = 0;
 	int ret = 0;
@@ -142,6 +158,7 @@ static int run(const struct gateway *gateway, uint32_t until_idle_s)
 		ret = control_run(&control, &requests, until_idle_s);
 	while (up > 0)
 		parts[--up].end(&control);
+	free(whole_path);
 	return ret == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -180,7 +197,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	if (!options.check_only) {
 		control_directory_set(&gateway);
-		exit_code = run(&gateway, options.until_idle_s);
+		exit_code = run(&gateway, options.config, options.until_idle_s);
 	}
 	gateway_fini(&gateway);
 	return exit_code;

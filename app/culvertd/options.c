@@ -21,7 +21,8 @@ const char *options_usage(void)
 	       "  --version             print the version\n"
 	       "  --help                print this\n"
 	       "\n"
-	       "SIGINT and SIGTERM stop it, SIGUSR1 prints statistics. docs/configuration.md describes the "
+	       "SIGINT and SIGTERM stop it, SIGHUP reads the file again, SIGUSR1 prints statistics.\n"
+	       "docs/configuration.md describes the "
 	       "file.\n";
 }
 

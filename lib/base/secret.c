@@ -42,3 +42,12 @@ int secret_parse_hex(const char *text, size_t length, struct secret *secret)
 	secret->length_bytes = length / 2;
 	return 0;
 }
+
+bool secret_equal(const struct secret *a, const struct secret *b)
+{
+	volatile uint8_t differs = a->length_bytes != b->length_bytes;
+
+	for (size_t i = 0; i < SECRET_BYTES_MAX; i++)
+		differs |= a->bytes[i] ^ b->bytes[i];
+	return !differs;
+}

@@ -7,6 +7,7 @@
 #ifndef CULVERT_BASE_SECRET_H
 #define CULVERT_BASE_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ struct secret {
 
 /* Overwrite all of it, in a way the compiler keeps. */
 void secret_wipe(struct secret *secret);
+
+/* Are they the same? In a time that the bytes don't change. */
+bool secret_equal(const struct secret *a, const struct secret *b);
 
 /*
  * Read hexadecimal digits (an optional 0x in front, either case) into secret, most significant byte first.

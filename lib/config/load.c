@@ -156,6 +156,33 @@ int config_load(const char *path, struct gateway *gateway, struct report *report
 	return rc;
 }
 
+/* The text was made from something else, whose places nobody knows. */
+static void forget_places(struct report *report)
+{
+	for (size_t i = 0; i < report->n_findings; i++)
+		report->findings[i].line = report->findings[i].column = 0;
+}
+
+int config_read_part(
+	const char *path, const char *text, size_t length_bytes, struct gateway *part, struct report *report)
+{
+	char *directory = directory_of(path);
+	struct reader reader = {.report = report, .directory = directory};
+	size_t findings = report_total(report);
+	struct yaml_node *root = yaml_tree_parse(text, length_bytes, report);
+
+	gateway_init(part);
+	if (root)
+		read_object(&reader, schema_part(), root, part);
+	yaml_tree_free(root);
+	free(directory);
+	if (report_total(report) == findings)
+		return 0;
+	forget_places(report);
+	gateway_fini(part);
+	return -EINVAL;
+}
+
 void config_report_print(FILE *out, const char *file, const struct report *report)
 {
 	for (size_t i = 0; i < report->n_findings; i++) {

@@ -23,6 +23,13 @@ int config_load(const char *path, struct gateway *gateway, struct report *report
 int config_load_text(const char *text, size_t length_bytes, const char *directory, struct gateway *gateway,
 	struct report *report);
 
+/*
+ * SAs and policies alone, from memory, as they would stand in the file at `path`, beside which key files are.
+ * They are not checked against each other; findings have no places.
+ */
+int config_read_part(
+	const char *path, const char *text, size_t length_bytes, struct gateway *part, struct report *report);
+
 /* Print each finding as `file:line:column: path: text`, without what isn't known. */
 void config_report_print(FILE *out, const char *file, const struct report *report);
 

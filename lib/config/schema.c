@@ -76,6 +76,11 @@ static const struct schema_key control_keys[] = {
 	{"directory", .type = &read_path, FIELD(struct gateway, control_directory),
 		.absent = "chosen by the daemon",
 		.doc = "Where the daemon keeps its lock and its control socket; one daemon holds it."},
+	{"socket", .type = &read_path, FIELD(struct gateway, control_socket),
+		.absent = "`control.sock` in the directory",
+		.doc = "The Unix socket by which `culvertctl` and programs ask the gateway and change it (mode 0660)."},
+	{"group", .type = &read_name, FIELD(struct gateway, control_group), .max = NAME_MAX_LENGTH, .fallback = "culvert",
+		.doc = "The group whose members may use the socket, if there is such a group; beside them root and the daemon's own user may."},
 	{"audit", .type = &read_bool, FIELD(struct gateway, audit), .fallback = "true",
 		.doc = "Log what RFC 4301 and RFC 4303 call auditable events: packets of no SA, replays, wrong ICVs, packets that their SA may not carry or that came in clear, SAs that have ended. A flood is told of by a few lines and a count."},
 };
@@ -441,6 +446,17 @@ static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
 /* clang-format off */
+#define KEYS_OF_A_CHANGE \
+	{"sas", .shape = SHAPE_OBJECT_NAMES, .object = &sa_schema, ITEMS(struct gateway, sas, n_sas), .absent = "none", \
+		.doc = "The security associations, by name; each carries packets one way."}, \
+	{"policies", .shape = SHAPE_OBJECT_LIST, .object = &policy_schema, ITEMS(struct gateway, policies, n_policies), \
+		.absent = "none", \
+		.doc = "What happens to packets. They are searched in this order, the first match wins, and a packet that matches none is discarded."}
+
+static const struct schema_key change_keys[] = {
+	KEYS_OF_A_CHANGE,
+};
+
 static const struct schema_key gateway_keys[] = {
 	{"control", .shape = SHAPE_OBJECT, .object = &control_schema,
 		.doc = "How the daemon is reached."},
@@ -456,11 +472,7 @@ static const struct schema_key gateway_keys[] = {
 	{"neighbours", .shape = SHAPE_OBJECT_LIST, .object = &neighbour_schema,
 		ITEMS(struct gateway, neighbours, n_neighbours), .absent = "none",
 		.doc = "Neighbours whose MAC addresses are given here rather than asked for."},
-	{"sas", .shape = SHAPE_OBJECT_NAMES, .object = &sa_schema, ITEMS(struct gateway, sas, n_sas), .absent = "none",
-		.doc = "The security associations, by name; each carries packets one way."},
-	{"policies", .shape = SHAPE_OBJECT_LIST, .object = &policy_schema, ITEMS(struct gateway, policies, n_policies),
-		.absent = "none",
-		.doc = "What happens to packets. They are searched in this order, the first match wins, and a packet that matches none is discarded."},
+	KEYS_OF_A_CHANGE,
 	{"icmp", .shape = SHAPE_OBJECT, .object = &icmp_schema, FIELD(struct gateway, icmp),
 		.doc = "What is made of ICMP errors that nobody has authenticated."},
 };
@@ -471,4 +483,11 @@ const struct schema *schema_gateway(void)
 	static const struct schema gateway_schema = {.title = "gateway", KEYS(gateway_keys)};
 
 	return &gateway_schema;
+}
+
+const struct schema *schema_part(void)
+{
+	static const struct schema part_schema = {.title = "change", KEYS(change_keys)};
+
+	return &part_schema;
 }

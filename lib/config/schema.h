@@ -76,5 +76,7 @@ struct schema {
 
 /* The schema of the whole file; the object is a struct gateway. */
 const struct schema *schema_gateway(void);
+/* That of `sas` and `policies` alone. */
+const struct schema *schema_part(void);
 
 #endif

@@ -2,25 +2,21 @@
 
 #include <rte_lcore.h>
 
+#include "control/sas.h"
 #include "ipsec/alternatives.h"
 
-static struct sa *sa_of(const struct control *control, const struct name_index *names, const char *name)
+static struct alternative alternative_make(
+	const struct control *control, const char *name, const struct route_table *routes)
 {
-	return control->sas[name_index_find(names, name)];
-}
-
-static struct alternative alternative_make(const struct control *control, const struct name_index *names,
-	const char *name, const struct route_table *routes)
-{
-	const struct sa_conf *conf = &control->gateway->sas[name_index_find(names, name)];
-	struct sa *sa = sa_of(control, names, name);
+	const struct sa_conf *conf = &control->gateway->sas[sas_find(control, name)->index];
+	struct sa *sa = sas_named(control, name);
 	uint32_t next_hop = route_find_index(routes, &sa_outermost(sa)->destination);
 
 	return (struct alternative){
 		.sa = sa,
 		.dscps = sa_conf_dscps(conf),
 		.workers = sa_conf_workers(conf),
-		.after = conf->after ? sa_of(control, names, conf->after) : NULL,
+		.after = conf->after ? sas_named(control, conf->after) : NULL,
 		.next_hop = next_hop,
 		.port_out = next_hop == ROUTE_NONE ? 0 : route_next_hop(routes, next_hop)->port,
 	};
@@ -39,11 +35,10 @@ static void count(const struct gateway *gateway, enum policy_direction direction
 	}
 }
 
-static int direction_build(const struct control *control, const struct name_index *names,
+static int direction_build(const struct control *control, const struct gateway *gateway,
 	enum policy_direction direction, const struct route_table *routes, struct alternatives **out,
 	struct err *err)
 {
-	const struct gateway *gateway = control->gateway;
 	size_t n_policies, n_alternatives;
 	uint32_t index = 0; /* in the SPD's list */
 	int ret;
@@ -59,7 +54,7 @@ static int direction_build(const struct control *control, const struct name_inde
 			continue;
 		for (size_t j = 0; j < policy->n_alternatives; j++) {
 			struct alternative alternative =
-				alternative_make(control, names, policy->alternatives[j], routes);
+				alternative_make(control, policy->alternatives[j], routes);
 
 			alternatives_add(*out, index, &alternative);
 		}
@@ -68,13 +63,13 @@ static int direction_build(const struct control *control, const struct name_inde
 	return ret;
 }
 
-int alternatives_build(const struct control *control, const struct name_index *names,
+int alternatives_build(const struct control *control, const struct gateway *gateway,
 	struct snapshot *snapshot, struct err *err)
 {
 	int ret = direction_build(
-		control, names, POLICY_OUT, snapshot->routes, &snapshot->alternatives_out, err);
+		control, gateway, POLICY_OUT, snapshot->routes, &snapshot->alternatives_out, err);
 
 	return ret != 0 ? ret
-			: direction_build(control, names, POLICY_IN, snapshot->routes,
+			: direction_build(control, gateway, POLICY_IN, snapshot->routes,
 				  &snapshot->alternatives_in, err);
 }

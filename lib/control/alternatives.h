@@ -8,13 +8,12 @@
 
 #include "base/err.h"
 #include "control/control.h"
-#include "model/name_index.h"
 
 /*
  * Set alternatives_out and alternatives_in of the snapshot, which has its routes; it owns them, also after a
- * failure. `names` finds an SA's place in control->sas. Returns 0, or -ENOMEM with err set.
+ * failure. `gateway` has the policies, as they will be. Returns 0, or -ENOMEM with err set.
  */
-int alternatives_build(const struct control *control, const struct name_index *names,
+int alternatives_build(const struct control *control, const struct gateway *gateway,
 	struct snapshot *snapshot, struct err *err);
 
 #endif

@@ -2,9 +2,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
 
 #include <rte_lcore.h>
 #include <rte_malloc.h>
@@ -14,27 +13,13 @@
 #include "base/log.h"
 #include "control/alternatives.h"
 #include "control/neigh_wire.h"
+#include "control/sas.h"
 #include "ipsec/path_mtu.h"
-#include "ipsec/sad.h"
-#include "model/bundle.h"
-#include "model/name_index.h"
 
-static int sa_build(struct control *control, const struct sa_conf *conf, struct sa **sa, struct err *err)
-{
-	struct sa_params params = {
-		.conf = conf,
-		.inbound = gateway_sa_is_inbound(control->gateway, conf),
-		.n_workers = control->n_workers,
-		.socket = (int)rte_socket_id(),
-	};
-
-	if (getrandom(&params.iv_mask, sizeof(params.iv_mask), 0) != sizeof(params.iv_mask))
-		return err_set(err, EIO, "the operating system gives no random numbers");
-	return sa_create(&params, &control->crypto, sa, err);
-}
+#define PART_NAME_MAX 24 /* with the generation, since two of a kind are there for a while */
 
 /* Where the SAs of each algorithm have their sessions: all of one algorithm go the same way. */
-static void sas_log_devices(const struct control *control)
+void apply_log_devices(const struct control *control)
 {
 	const struct alg *alg;
 
@@ -52,94 +37,35 @@ static void sas_log_devices(const struct control *control)
 	}
 }
 
-/* The table that the SA is found in by its peer's packets, or by errors about its own. */
-static struct sad *sad_of(const struct control *control, const struct sa *sa)
+static bool is_leaving(const struct sa *sa)
 {
-	return sa->inbound ? control->sad : control->sad_out;
-}
-
-static int sas_create(struct control *control, struct err *err)
-{
-	const struct gateway *gateway = control->gateway;
-	uint64_t start_ns = clock_now_ns();
-
-	control->sas = xcalloc(gateway->n_sas + 1, sizeof(control->sas[0]));
-	for (size_t i = 0; i < gateway->n_sas; i++) {
-		int ret = sa_build(control, &gateway->sas[i], &control->sas[i], err);
-
-		if (ret != 0)
-			return ret;
-		control->n_sas++;
-		ret = sad_add(sad_of(control, control->sas[i]), control->sas[i], err);
-		if (ret != 0)
-			return ret;
-	}
-	sas_log_devices(control);
-	log_info("sas=%zu load_ms=%" PRIu64, control->n_sas, (clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
-	return 0;
-}
-
-/* Which SAs are around IPComp in tunnel mode. */
-static void ipcomp_link(const struct control *control)
-{
-	for (size_t i = 0; i < control->n_sas; i++) {
-		struct sa *sa = control->sas[i];
-
-		if (sa->protocol == SA_IPCOMP && !sa_is_transport(sa) && sa->around &&
-			!sa->around->ipcomp_inside)
-			sa->around->ipcomp_inside = sa;
-	}
-}
-
-/* Which SA is around which, as the policies have them. */
-static void bundles_link(const struct control *control, const struct name_index *names)
-{
-	struct bundle_place *places = bundles_make(control->gateway, names, NULL);
-
-	for (size_t i = 0; i < control->n_sas; i++) {
-		struct sa *sa = control->sas[i];
-
-		sa->around = places[i].around == BUNDLE_NONE ? NULL : control->sas[places[i].around];
-		sa->has_inside = places[i].inside != BUNDLE_NONE;
-	}
-	free(places);
-	ipcomp_link(control);
+	return (atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_RETIRED) != 0;
 }
 
 static bool has_bundles(const struct control *control)
 {
 	for (size_t i = 0; i < control->n_sas; i++)
-		if (!sa_is_single_esp(control->sas[i]))
+		if (!is_leaving(control->sas[i]) && !sa_is_single_esp(control->sas[i]))
 			return true;
 	return false;
 }
 
-static void sas_destroy(struct control *control)
+static struct sa *sa_of_policy(const struct control *control, const struct policy *policy)
 {
-	for (size_t i = 0; i < control->n_sas; i++) {
-		sad_remove(sad_of(control, control->sas[i]), control->sas[i]);
-		sa_destroy(control->sas[i]);
-	}
-	free(control->sas);
-	control->sas = NULL;
-	control->n_sas = 0;
-}
-
-static struct sa *sa_of_policy(
-	const struct control *control, const struct name_index *names, const struct policy *policy)
-{
-	return policy->n_sas > 0 ? control->sas[name_index_find(names, policy->sas[0])] : NULL;
+	return policy->n_sas > 0 ? sas_named(control, policy->sas[0]) : NULL;
 }
 
 /* The policies of one direction, in their order, as rules. */
-static int spd_build(const struct control *control, const struct name_index *names,
-	enum policy_direction direction, struct spd **spd, struct err *err)
+static int spd_build(const struct apply_conf *conf, enum policy_direction direction, uint64_t generation,
+	struct spd **spd, struct err *err)
 {
-	const struct gateway *gateway = control->gateway;
+	const struct gateway *gateway = conf->gateway;
 	struct spd_rule *rules = xcalloc(gateway->n_policies + 1, sizeof(*rules));
+	char name[PART_NAME_MAX];
 	size_t n_rules = 0;
 	int ret;
 
+	snprintf(name, sizeof(name), "%s%" PRIu64, direction == POLICY_OUT ? "out" : "in", generation);
 	for (size_t i = 0; i < gateway->n_policies; i++) {
 		const struct policy *policy = &gateway->policies[i];
 
@@ -147,38 +73,13 @@ static int spd_build(const struct control *control, const struct name_index *nam
 			rules[n_rules++] = (struct spd_rule){
 				.selector = &policy->selector,
 				.action = policy->action,
-				.sa = sa_of_policy(control, names, policy),
+				.sa = sa_of_policy(conf->control, policy),
 				.icmp_errors = policy->icmp_errors,
 			};
 	}
-	ret = spd_create(
-		direction == POLICY_OUT ? "out" : "in", rules, n_rules, (int)rte_socket_id(), spd, err);
+	ret = spd_create(name, rules, n_rules, (int)rte_socket_id(), spd, err);
 	free(rules);
 	return ret;
-}
-
-/* The names of the SAs. */
-static void names_init(struct name_index *names, const struct control *control)
-{
-	name_index_init(names, control->n_sas);
-	for (size_t i = 0; i < control->n_sas; i++)
-		name_index_add(names, control->gateway->sas[i].name, i);
-	name_index_sort(names);
-}
-
-/* SAs that send to where another one's peer is. */
-static void sas_link(const struct control *control)
-{
-	struct name_index names;
-
-	names_init(&names, control);
-	for (size_t i = 0; i < control->n_sas; i++) {
-		const char *follows = control->gateway->sas[i].follows;
-
-		if (follows)
-			natt_link(control->sas[i], control->sas[name_index_find(&names, follows)]);
-	}
-	name_index_fini(&names);
 }
 
 static bool lacks_sa(const struct policy *policy)
@@ -207,22 +108,16 @@ static int acquires_build(const struct gateway *gateway, struct snapshot *snapsh
 	return ret;
 }
 
-static int spds_build(const struct control *control, struct snapshot *snapshot, struct err *err)
+static int spds_build(const struct apply_conf *conf, struct snapshot *snapshot, struct err *err)
 {
-	struct name_index names;
 	uint64_t start_ns = clock_now_ns();
 	int ret;
 
-	names_init(&names, control);
-	bundles_link(control, &names);
-	snapshot->has_bundles = has_bundles(control);
-	ret = spd_build(control, &names, POLICY_OUT, &snapshot->spd_out, err);
+	snapshot->has_bundles = has_bundles(conf->control);
+	ret = spd_build(conf, POLICY_OUT, snapshot->generation, &snapshot->spd_out, err);
 	if (ret == 0)
-		ret = spd_build(control, &names, POLICY_IN, &snapshot->spd_in, err);
-	if (ret == 0)
-		ret = alternatives_build(control, &names, snapshot, err);
-	name_index_fini(&names);
-	log_info("policies=%zu load_ms=%" PRIu64, control->gateway->n_policies,
+		ret = spd_build(conf, POLICY_IN, snapshot->generation, &snapshot->spd_in, err);
+	log_info("policies=%zu load_ms=%" PRIu64, conf->gateway->n_policies,
 		(clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
 	return ret;
 }
@@ -235,10 +130,12 @@ static struct next_hop next_hop_on(const struct gateway *gateway, int port)
 /* The links of the ports' own addresses, then the configured routes. */
 static int routes_build(const struct gateway *gateway, struct snapshot *snapshot, struct err *err)
 {
+	char name[PART_NAME_MAX];
 	struct route *routes = NULL;
 	size_t n_routes = 0;
 	int ret;
 
+	snprintf(name, sizeof(name), "routes%" PRIu64, snapshot->generation);
 	for (size_t i = 0; i < gateway->n_ports; i++)
 		for (size_t j = 0; j < gateway->ports[i].n_addresses; j++)
 			*array_append(&routes, &n_routes) = (struct route){
@@ -252,7 +149,7 @@ static int routes_build(const struct gateway *gateway, struct snapshot *snapshot
 		route->via = next_hop_on(gateway, gateway_find_link(gateway, &gateway->routes[i].via));
 		route->via.gateway = gateway->routes[i].via;
 	}
-	ret = route_table_create("routes", routes, n_routes, (int)rte_socket_id(), &snapshot->routes, err);
+	ret = route_table_create(name, routes, n_routes, (int)rte_socket_id(), &snapshot->routes, err);
 	free(routes);
 	return ret;
 }
@@ -300,87 +197,110 @@ static int dummies_build(const struct control *control, struct dummy_list *list,
 	if (!list->sas)
 		return err_set(err, ENOMEM, "no memory for the list of SAs with dummies");
 	for (size_t i = 0; i < control->n_sas; i++)
-		if (control->sas[i]->dummy.interval_tsc > 0)
+		if (!is_leaving(control->sas[i]) && control->sas[i]->dummy.interval_tsc > 0)
 			list->sas[list->n++] = control->sas[i];
 	return 0;
 }
 
-/* Each outbound SA's MTU comes from the link to its peer. */
-static void path_mtus_set(const struct control *control, const struct snapshot *snapshot)
+static void natt_port_add(const struct apply_conf *conf, size_t index, struct natt_ports *ports)
 {
-	for (size_t i = 0; i < control->n_sas; i++) {
-		struct sa *sa = control->sas[i];
-		const struct next_hop *hop =
-			sa->inbound ? NULL : route_find(snapshot->routes, &sa_outermost(sa)->destination);
+	const struct sa_conf *sa = &conf->gateway->sas[index];
 
-		if (hop)
-			path_mtu_set_link(sa, hop->mtu_bytes);
-		else if (!sa->inbound)
-			log_warning("sa=%s has no route to its destination", sa->name);
-	}
+	if (sa->encap == SA_ENCAP_UDP && conf->control->sas[index]->inbound)
+		natt_ports_add(ports, sa->destination_port);
 }
 
-/* RFC 3948 section 2.1's port always is one, so that what comes by it has its name. */
-static void natt_ports_build(const struct gateway *gateway, struct natt_ports *ports)
+/*
+ * RFC 3948 section 2.1's port always is one, so that what comes by it has its name. Without a new SPD, only
+ * what comes new is looked at: a port that no SA uses any more may stay.
+ */
+static void natt_ports_build(const struct apply_conf *conf, struct natt_ports *ports)
 {
 	natt_ports_add(ports, SA_ENCAP_PORT_DEFAULT);
-	for (size_t i = 0; i < gateway->n_sas; i++)
-		if (gateway->sas[i].encap == SA_ENCAP_UDP && gateway_sa_is_inbound(gateway, &gateway->sas[i]))
-			natt_ports_add(ports, gateway->sas[i].destination_port);
+	if (conf->stays & SNAPSHOT_SPDS) {
+		*ports = conf->before->natt_ports;
+		for (size_t i = 0; i < conf->n_fresh; i++)
+			natt_port_add(conf, conf->fresh[i], ports);
+		return;
+	}
+	for (size_t i = 0; i < conf->control->n_sas; i++)
+		if (!is_leaving(conf->control->sas[i]))
+			natt_port_add(conf, i, ports);
 }
 
-static int snapshot_build(const struct control *control, struct snapshot *snapshot, struct err *err)
+/* The parts that don't stay. */
+static int parts_build(const struct apply_conf *conf, struct snapshot *snapshot, struct err *err)
 {
-	const struct gateway *gateway = control->gateway;
+	unsigned stays = conf->stays;
 	int ret = 0;
 
-	for (size_t i = 0; i < gateway->icmp.n_accept; i++)
-		snapshot->icmp_accept |= 1u << gateway->icmp.accept[i];
-	for (size_t i = 0; ret == 0 && i < gateway->n_ports; i++)
-		ret = port_build(&gateway->ports[i], &control->ports.ports[i], snapshot, err);
-	if (ret == 0)
-		ret = routes_build(gateway, snapshot, err);
-	if (ret == 0)
-		ret = spds_build(control, snapshot, err);
-	if (ret == 0)
-		ret = acquires_build(gateway, snapshot, err);
-	if (ret == 0)
-		ret = dummies_build(control, &snapshot->dummies, err);
-	natt_ports_build(gateway, &snapshot->natt_ports);
+	if (!(stays & SNAPSHOT_ROUTES))
+		ret = routes_build(conf->gateway, snapshot, err);
+	if (ret == 0 && !(stays & SNAPSHOT_SPDS))
+		ret = spds_build(conf, snapshot, err);
+	if (ret == 0 && !(stays & SNAPSHOT_ALTERNATIVES))
+		ret = alternatives_build(conf->control, conf->gateway, snapshot, err);
+	if (ret == 0 && !(stays & SNAPSHOT_ACQUIRES))
+		ret = acquires_build(conf->gateway, snapshot, err);
+	if (ret == 0 && !(stays & SNAPSHOT_DUMMIES))
+		ret = dummies_build(conf->control, &snapshot->dummies, err);
 	return ret;
 }
 
-static void publish(struct control *control, struct snapshot *snapshot)
+static int snapshot_build(const struct apply_conf *conf, struct snapshot *snapshot, struct err *err)
+{
+	const struct gateway *gateway = conf->gateway;
+	int ret = 0;
+
+	snapshot->generation = conf->before ? conf->before->generation + 1 : 1;
+	for (size_t i = 0; i < gateway->icmp.n_accept; i++)
+		snapshot->icmp_accept |= 1u << gateway->icmp.accept[i];
+	for (size_t i = 0; ret == 0 && i < gateway->n_ports; i++)
+		ret = port_build(&gateway->ports[i], &conf->control->ports.ports[i], snapshot, err);
+	if (ret == 0)
+		ret = parts_build(conf, snapshot, err);
+	natt_ports_build(conf, &snapshot->natt_ports);
+	return ret;
+}
+
+int apply_snapshot(const struct apply_conf *conf, struct snapshot **out, struct err *err)
+{
+	struct snapshot *snapshot = rte_zmalloc("snapshot", sizeof(*snapshot), RTE_CACHE_LINE_SIZE);
+	int ret;
+
+	if (!snapshot)
+		return err_set(err, ENOMEM, "no memory for a snapshot");
+	if (conf->before)
+		snapshot_inherit(snapshot, conf->before, conf->stays);
+	ret = snapshot_build(conf, snapshot, err);
+	if (ret != 0)
+		apply_snapshot_drop(conf, snapshot);
+	else
+		*out = snapshot;
+	return ret;
+}
+
+void apply_snapshot_drop(const struct apply_conf *conf, struct snapshot *snapshot)
+{
+	if (conf->before)
+		snapshot_return(snapshot, conf->before, conf->stays);
+	snapshot_destroy(snapshot);
+}
+
+void apply_publish(struct control *control, struct snapshot *snapshot)
 {
 	control->snapshot = snapshot;
 	for (unsigned i = 0; i < control->n_workers; i++)
 		atomic_store_explicit(&control->workers[i]->published, snapshot, memory_order_release);
 }
 
-int apply_create(struct control *control, struct err *err)
+void apply_path_mtu(struct sa *sa, const struct snapshot *snapshot)
 {
-	struct snapshot *snapshot = rte_zmalloc("snapshot", sizeof(*snapshot), RTE_CACHE_LINE_SIZE);
-	int ret = snapshot ? sas_create(control, err) : err_set(err, ENOMEM, "no memory for a snapshot");
+	const struct next_hop *hop =
+		sa->inbound ? NULL : route_find(snapshot->routes, &sa_outermost(sa)->destination);
 
-	if (ret == 0)
-		sas_link(control);
-	if (ret == 0)
-		ret = snapshot_build(control, snapshot, err);
-	if (ret != 0) {
-		snapshot_destroy(snapshot);
-		sas_destroy(control);
-		return ret;
-	}
-	path_mtus_set(control, snapshot);
-	publish(control, snapshot);
-	return 0;
-}
-
-void apply_destroy(struct control *control)
-{
-	struct snapshot *snapshot = control->snapshot;
-
-	publish(control, NULL);
-	snapshot_destroy(snapshot);
-	sas_destroy(control);
+	if (hop)
+		path_mtu_set_link(sa, hop->mtu_bytes);
+	else if (!sa->inbound)
+		log_warning("sa=%s has no route to its destination", sa->name);
 }

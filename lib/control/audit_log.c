@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_lcore.h>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "control/sas.h"
 #include "datapath/audit.h"
 #include "ipsec/sad.h"
 
@@ -91,14 +93,6 @@ static void put_selector(struct line *line, const struct selector *selector)
 	put_ports(line, "sa_destination_port", &selector->destination_ports);
 }
 
-static bool policy_uses(const struct policy *policy, const char *sa)
-{
-	for (size_t i = 0; i < policy->n_sas; i++)
-		if (strcmp(policy->sas[i], sa) == 0)
-			return true;
-	return false;
-}
-
 /* What the SA may carry: the selectors of its first policy, and how many more it has. */
 static void put_sa_selectors(struct line *line, const struct gateway *gateway, const struct sa *sa)
 {
@@ -107,7 +101,7 @@ static void put_sa_selectors(struct line *line, const struct gateway *gateway, c
 	for (size_t i = 0; i < gateway->n_policies; i++) {
 		const struct policy *policy = &gateway->policies[i];
 
-		if (!policy_uses(policy, sa->name) || n++ > 0)
+		if (!policy_uses_sa(policy, sa->name) || n++ > 0)
 			continue;
 		put(line, " sa_policy=%s", policy->name);
 		put_selector(line, &policy->selector);
@@ -147,6 +141,18 @@ static uint64_t suppressed_take(struct control *control, enum drop_reason reason
 	return untold;
 }
 
+/* The SA's last event is shown with it. */
+static void remember(const struct control *control, const struct sa *sa, const char *event, const char *text)
+{
+	struct control_sa *note = sas_find(control, sa->name);
+	char *last;
+
+	if (!note || asprintf(&last, "event=%s%s", event, text) < 0)
+		return;
+	free(note->last_event);
+	note->last_event = last;
+}
+
 static void tell(struct control *control, const struct audit_record *record)
 {
 	const struct sa *sa = sa_of(control, record);
@@ -166,6 +172,8 @@ static void tell(struct control *control, const struct audit_record *record)
 		put(&line, " port=%s", control->gateway->ports[record->port_in].name);
 	log_warning("audit event=%s%s suppressed=%" PRIu64, drop_name(record->reason), line.text,
 		suppressed_take(control, record->reason));
+	if (sa)
+		remember(control, sa, drop_name(record->reason), line.text);
 }
 
 /* What came since the last record of its reason. */

@@ -8,11 +8,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/acquire_log.h"
 #include "control/host_if.h"
-#include "control/icv_hint.h"
-#include "control/lifetime.h"
-#include "control/natt_watch.h"
+#include "control/request.h"
+#include "control/retire.h"
+#include "control/server.h"
+#include "control/watches.h"
 
 /* How often control looks for work: an ARP answer waits no longer than this. */
 #define CONTROL_PERIOD_US 500
@@ -68,47 +68,8 @@ static bool idle_for(const struct control *control, uint64_t now_ns, uint64_t li
 	return now_ns - *last_change_ns >= limit_ns;
 }
 
-/* What is looked at beside the queues from the workers, each in its own time. */
-struct watches {
-	struct icv_hint hint;
-	struct lifetime lifetime;
-	struct natt_watch natt;
-	struct acquire_log acquires;
-};
-
-static void watches_init(struct watches *watches, struct control *control)
-{
-	icv_hint_init(&watches->hint, control->n_sas);
-	lifetime_init(&watches->lifetime, control->sas, control->n_sas, lifetime_log, NULL);
-	natt_watch_init(&watches->natt, control, clock_now_ns());
-	acquire_log_init(&watches->acquires, control->gateway);
-}
-
-static void watches_poll(struct watches *watches, struct control *control, uint64_t now_ns)
-{
-	icv_hint_poll(&watches->hint, control->sas, now_ns);
-	lifetime_poll(&watches->lifetime, now_ns);
-	audit_log_poll(control, now_ns);
-	natt_watch_poll(&watches->natt, control, now_ns);
-	acquire_log_poll(&watches->acquires, control->snapshot->acquires, now_ns);
-}
-
-/* A run that was short tells what it has to tell too. */
-static void watches_fini(struct watches *watches, struct control *control)
-{
-	icv_hint_look(&watches->hint, control->sas);
-	lifetime_look(&watches->lifetime, clock_now_ns());
-	natt_watch_tell(&watches->natt, control);
-	acquire_log_poll(&watches->acquires, control->snapshot->acquires, clock_now_ns());
-	acquire_log_fini(&watches->acquires);
-	natt_watch_fini(&watches->natt);
-	lifetime_fini(&watches->lifetime);
-	icv_hint_fini(&watches->hint);
-}
-
 /* Until it is asked to stop, or idle. */
-static int serve(struct control *control, struct control_requests *requests, uint32_t until_idle_s,
-	struct watches *watches)
+static int serve(struct control *control, struct control_requests *requests, uint32_t until_idle_s)
 {
 	uint64_t last_received = 0, last_change_ns = clock_now_ns();
 
@@ -118,7 +79,13 @@ static int serve(struct control *control, struct control_requests *requests, uin
 		if (!workers_run(control))
 			return -EIO;
 		host_if_poll(control, now_ns);
-		watches_poll(watches, control, now_ns);
+		watches_poll(control, now_ns);
+		retire_poll(control);
+		server_poll(control, now_ns);
+		if (requests->reload) {
+			requests->reload = 0;
+			request_reload(control);
+		}
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
 			control_print_statistics(control);
@@ -133,13 +100,11 @@ static int serve(struct control *control, struct control_requests *requests, uin
 
 int control_run(struct control *control, struct control_requests *requests, uint32_t until_idle_s)
 {
-	struct watches watches;
 	int ret;
 
 	log_info("forwarding");
-	watches_init(&watches, control);
-	ret = serve(control, requests, until_idle_s, &watches);
-	watches_fini(&watches, control);
+	ret = serve(control, requests, until_idle_s);
+	watches_look(control);
 	if (ret == 0)
 		log_info("stopping");
 	return ret;

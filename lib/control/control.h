@@ -8,24 +8,43 @@
 #define CULVERT_CONTROL_CONTROL_H
 
 #include "base/err.h"
+#include "base/report.h"
+#include "control/acquire_log.h"
 #include "control/audit_log.h"
+#include "control/lifetime.h"
+#include "control/natt_watch.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
 #include "datapath/stats.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
+#include "model/name_index.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 
+struct control_sa;
+struct retired;
 struct rte_rcu_qsbr;
 struct rte_ring;
+struct server;
+
+/* Reading configurations is not control's; app/culvertd/main.c gives what does (config/load.h). */
+struct config_source {
+	const char *path; /* of the daemon's own file, absolute */
+	int (*load)(const char *path, struct gateway *gateway, struct report *report);
+	/* SAs and policies alone; key files are beside the file at `path`. Not checked as a whole. */
+	int (*read_part)(const char *path, const char *text, size_t length_bytes, struct gateway *part,
+		struct report *report);
+};
 
 struct control {
-	const struct gateway *gateway; /* borrowed; what the operator wants */
-	int lock_fd;                   /* control/lock.c */
-	struct crypto crypto;          /* control/cryptodevs.c */
-	struct ports ports;            /* control/ports.c */
+	const struct config_source *source;
+	struct gateway *gateway; /* borrowed; what the operator wants, which changes while it runs */
+	int lock_fd;             /* control/lock.c */
+	struct crypto crypto;    /* control/cryptodevs.c */
+	struct ports ports;      /* control/ports.c */
 	/* control/tables.c: what workers and control share. */
 	struct rte_rcu_qsbr *qsbr;
 	struct sad *sad;     /* inbound SAs */
@@ -39,10 +58,23 @@ struct control {
 	struct neigh_proto *neigh_proto;
 	struct control_counters counters;
 	struct audit_log audit_log; /* control/audit_log.c */
-	/* control/apply.c */
-	struct sa **sas; /* in the order of the configuration */
+	/* control/sas.c: the SAs there are, what is known of each, and their names to their places */
+	struct sa **sas;
+	struct control_sa **sa_notes;
+	struct name_index sa_names;
 	size_t n_sas;
+	/* control/change.c */
 	struct snapshot *snapshot; /* the published one */
+	struct retired *retired;   /* control/retire.c: what was before, until no worker has it */
+	pthread_mutex_t lock; /* held while the SAs and the model change: telemetry's thread reads them */
+	/* control/watches.c */
+	struct lifetime lifetime;
+	struct natt_watch natt;
+	struct acquire_log acquires;
+	uint64_t icv_hint_next_ns;
+	struct server *server; /* control/server.c */
+	const char *version;
+	uint64_t begun_ns;
 	/* control/path_mtus.c */
 	size_t n_path_mtus;         /* SAs whose path MTU ICMP told */
 	uint64_t path_mtus_next_ns; /* then they are looked at again */
@@ -52,6 +84,7 @@ struct control {
 struct control_requests {
 	volatile sig_atomic_t stop;
 	volatile sig_atomic_t print_statistics;
+	volatile sig_atomic_t reload;
 };
 
 /*

@@ -32,10 +32,8 @@ static void on_release(void *argument, struct rte_mbuf *m)
 	to_worker(argument, m);
 }
 
-static int neighbours_add(struct control *control, struct err *err)
+static int neighbours_add(struct control *control, const struct gateway *gateway, struct err *err)
 {
-	const struct gateway *gateway = control->gateway;
-
 	for (size_t i = 0; i < gateway->n_neighbours; i++) {
 		const struct neighbour_conf *conf = &gateway->neighbours[i];
 		struct rte_ether_addr mac;
@@ -46,6 +44,28 @@ static int neighbours_add(struct control *control, struct err *err)
 			return err_set(err, ENOSPC, "neighbours[%zu]: more than %d", i, NEIGH_STATIC_MAX);
 	}
 	return 0;
+}
+
+static bool is_among(const struct neighbour_conf *conf, const struct neighbour_conf *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(conf->port, list[i].port) == 0 && ip_addr_equal(&conf->address, &list[i].address))
+			return true;
+	return false;
+}
+
+int host_if_set_neighbours(struct control *control, const struct gateway *after, struct err *err)
+{
+	const struct gateway *before = control->gateway;
+
+	if (after->n_neighbours > NEIGH_STATIC_MAX)
+		return err_set(err, ENOSPC, "neighbours: more than %d", NEIGH_STATIC_MAX);
+	for (size_t i = 0; i < before->n_neighbours; i++)
+		if (!is_among(&before->neighbours[i], after->neighbours, after->n_neighbours))
+			neigh_proto_remove_static(control->neigh_proto,
+				(uint8_t)gateway_find_port(before, before->neighbours[i].port),
+				&before->neighbours[i].address);
+	return neighbours_add(control, after, err);
 }
 
 int host_if_create(struct control *control, struct err *err)
@@ -73,7 +93,7 @@ int host_if_create(struct control *control, struct err *err)
 		};
 	ret = neigh_proto_create(&conf, clock_now_ns(), &control->neigh_proto, err);
 	if (ret == 0)
-		ret = neighbours_add(control, err);
+		ret = neighbours_add(control, gateway, err);
 	if (ret == 0)
 		neigh_proto_announce(control->neigh_proto);
 	else

@@ -23,4 +23,10 @@ void host_if_send(struct control *control, struct rte_mbuf *m);
 /* Take what the workers handed over, and let time pass for the neighbours and for path MTUs. */
 void host_if_poll(struct control *control, uint64_t now_ns);
 
+/*
+ * The configured neighbours become those of the gateway `after`. Returns 0, or -ENOSPC with err set and, if
+ * there are too many, nothing changed.
+ */
+int host_if_set_neighbours(struct control *control, const struct gateway *after, struct err *err);
+
 #endif

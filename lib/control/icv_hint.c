@@ -1,12 +1,11 @@
 #include "control/icv_hint.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-#include "base/array.h"
 #include "base/clock.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "control/sas.h"
 #include "ipsec/sa.h"
 
 #define PERIOD_NS CLOCK_NS_PER_S
@@ -14,17 +13,6 @@
 #define ICV_BITS(icv_bytes_) (8u * (icv_bytes_))
 #define BITS_RFC             128 /* RFC 4868 section 2.6 */
 #define BITS_DRAFT           96  /* draft-ietf-ipsec-ciph-sha-256-00 */
-
-void icv_hint_init(struct icv_hint *hint, size_t n_sas)
-{
-	*hint = (struct icv_hint){.told = xcalloc(n_sas + 1, sizeof(*hint->told)), .n_sas = n_sas};
-}
-
-void icv_hint_fini(struct icv_hint *hint)
-{
-	free(hint->told);
-	*hint = (struct icv_hint){0};
-}
 
 /*
  * What an ICV of another length looks like: a wrong one, or, where the payload is blocks of a cipher, a
@@ -55,23 +43,23 @@ static bool tell(const struct sa *sa)
 	return true;
 }
 
-size_t icv_hint_look(struct icv_hint *hint, struct sa *const *sas)
+size_t icv_hint_look(const struct control *control)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < hint->n_sas; i++) {
-		if (hint->told[i] || !tell(sas[i]))
+	for (size_t i = 0; i < control->n_sas; i++) {
+		if (control->sa_notes[i]->icv_told || !tell(control->sas[i]))
 			continue;
-		hint->told[i] = true;
+		control->sa_notes[i]->icv_told = true;
 		n++;
 	}
 	return n;
 }
 
-void icv_hint_poll(struct icv_hint *hint, struct sa *const *sas, uint64_t now_ns)
+void icv_hint_poll(struct control *control, uint64_t now_ns)
 {
-	if (now_ns < hint->next_ns)
+	if (now_ns < control->icv_hint_next_ns)
 		return;
-	icv_hint_look(hint, sas);
-	hint->next_ns = now_ns + PERIOD_NS;
+	icv_hint_look(control);
+	control->icv_hint_next_ns = now_ns + PERIOD_NS;
 }

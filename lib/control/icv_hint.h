@@ -9,26 +9,15 @@
 #ifndef CULVERT_CONTROL_ICV_HINT_H
 #define CULVERT_CONTROL_ICV_HINT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct sa;
+struct control;
 
-struct icv_hint {
-	bool *told; /* of each SA */
-	size_t n_sas;
-	uint64_t next_ns;
-};
-
-/* Memory for so many SAs; icv_hint_fini frees it. */
-void icv_hint_init(struct icv_hint *hint, size_t n_sas);
-void icv_hint_fini(struct icv_hint *hint);
-
-/* Look, unless the last time was less than a second before. `sas` are always the same, in the same order. */
-void icv_hint_poll(struct icv_hint *hint, struct sa *const *sas, uint64_t now_ns);
+/* Look, unless the last time was less than a second before. */
+void icv_hint_poll(struct control *control, uint64_t now_ns);
 
 /* Look now. Returns how many SAs were told of. */
-size_t icv_hint_look(struct icv_hint *hint, struct sa *const *sas);
+size_t icv_hint_look(const struct control *control);
 
 #endif

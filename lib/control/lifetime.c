@@ -16,14 +16,25 @@ struct lifetime_watch {
 	bool told_hard; /* an SA ends once, whatever it was */
 };
 
-void lifetime_init(struct lifetime *lifetime, struct sa *const *sas, size_t n_sas, lifetime_listener listener,
-	void *argument)
+void lifetime_init(struct lifetime *lifetime, lifetime_listener listener, void *argument)
 {
 	*lifetime = (struct lifetime){.listener = listener, .argument = argument};
-	for (size_t i = 0; i < n_sas; i++)
-		if (sas[i]->life)
-			*array_append(&lifetime->watched, &lifetime->n) =
-				(struct lifetime_watch){.sa = sas[i]};
+}
+
+void lifetime_add(struct lifetime *lifetime, struct sa *sa)
+{
+	if (sa->life)
+		*array_append(&lifetime->watched, &lifetime->n) = (struct lifetime_watch){.sa = sa};
+}
+
+void lifetime_remove(struct lifetime *lifetime, const struct sa *sa)
+{
+	for (size_t i = 0; sa->life && i < lifetime->n; i++) {
+		if (lifetime->watched[i].sa != sa)
+			continue;
+		lifetime->watched[i] = lifetime->watched[--lifetime->n];
+		return;
+	}
 }
 
 void lifetime_fini(struct lifetime *lifetime)

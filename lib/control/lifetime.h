@@ -35,10 +35,13 @@ struct lifetime {
 	uint64_t next_ns;
 };
 
-/* Watch those of the SAs that have limits, and tell the listener. lifetime_fini frees its memory. */
-void lifetime_init(struct lifetime *lifetime, struct sa *const *sas, size_t n_sas, lifetime_listener listener,
-	void *argument);
+/* Watch no SA yet, and tell the listener. lifetime_fini frees its memory. */
+void lifetime_init(struct lifetime *lifetime, lifetime_listener listener, void *argument);
 void lifetime_fini(struct lifetime *lifetime);
+
+/* Watch an SA, if it has limits; watch it no more, if it was. */
+void lifetime_add(struct lifetime *lifetime, struct sa *sa);
+void lifetime_remove(struct lifetime *lifetime, const struct sa *sa);
 
 /* Look, unless it is too soon after the last time. */
 void lifetime_poll(struct lifetime *lifetime, uint64_t now_ns);

@@ -11,20 +11,29 @@
 
 #include "base/array.h"
 
-void control_directory_set(struct gateway *gateway)
+static void directory_usual(char *path, size_t bytes)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (geteuid() == 0)
+		snprintf(path, bytes, "/run/culvert");
+	else if (runtime)
+		snprintf(path, bytes, "%s/culvert", runtime);
+	else
+		snprintf(path, bytes, "/tmp/culvert-%u", geteuid());
+}
+
+void control_directory_set(struct gateway *gateway)
+{
 	char path[512];
 
-	if (gateway->control_directory)
-		return;
-	if (geteuid() == 0)
-		snprintf(path, sizeof(path), "/run/culvert");
-	else if (runtime)
-		snprintf(path, sizeof(path), "%s/culvert", runtime);
-	else
-		snprintf(path, sizeof(path), "/tmp/culvert-%u", geteuid());
-	gateway->control_directory = xstrdup(path);
+	if (!gateway->control_directory) {
+		directory_usual(path, sizeof(path));
+		gateway->control_directory = xstrdup(path);
+	}
+	if (!gateway->control_socket &&
+		asprintf(&gateway->control_socket, "%s/control.sock", gateway->control_directory) < 0)
+		abort();
 }
 
 /* Somebody else's directory in a place that all may write to is a trap. */

@@ -9,7 +9,7 @@
 
 /*
  * Where the configuration names no control directory, set the usual one: /run/culvert for root, else
- * $XDG_RUNTIME_DIR/culvert, else /tmp/culvert-UID.
+ * $XDG_RUNTIME_DIR/culvert, else /tmp/culvert-UID. The same for the socket in it.
  */
 void control_directory_set(struct gateway *gateway);
 

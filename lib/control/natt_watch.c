@@ -19,20 +19,24 @@ struct natt_watched {
 	uint32_t moves;        /* that are told of */
 };
 
-void natt_watch_init(struct natt_watch *watch, const struct control *control, uint64_t now_ns)
+void natt_watch_add(struct natt_watch *watch, struct sa *sa, uint32_t keepalive_s, uint64_t now_ns)
 {
-	*watch = (struct natt_watch){0};
-	for (size_t i = 0; i < control->n_sas; i++) {
-		struct sa *sa = control->sas[i];
-		uint32_t keepalive_s = control->gateway->sas[i].keepalive_s;
+	if (sa->inbound || !sa_is_in_udp(sa) || (keepalive_s == 0 && !sa->natt->peer))
+		return;
+	*array_append(&watch->sas, &watch->n_sas) = (struct natt_watched){
+		.sa = sa,
+		.keepalive_ns = keepalive_s * CLOCK_NS_PER_S,
+		.sent_ns = now_ns,
+	};
+}
 
-		if (sa->inbound || !sa_is_in_udp(sa) || (keepalive_s == 0 && !sa->natt->peer))
+void natt_watch_remove(struct natt_watch *watch, const struct sa *sa)
+{
+	for (size_t i = 0; sa_is_in_udp(sa) && i < watch->n_sas; i++) {
+		if (watch->sas[i].sa != sa)
 			continue;
-		*array_append(&watch->sas, &watch->n_sas) = (struct natt_watched){
-			.sa = sa,
-			.keepalive_ns = keepalive_s * CLOCK_NS_PER_S,
-			.sent_ns = now_ns,
-		};
+		watch->sas[i] = watch->sas[--watch->n_sas];
+		return;
 	}
 }
 

@@ -18,6 +18,7 @@
 #define NATT_WATCH_LOG_MAX   16
 
 struct control;
+struct sa;
 struct natt_watched;
 
 struct natt_watch {
@@ -26,8 +27,10 @@ struct natt_watch {
 	uint64_t next_ns;
 };
 
-/* From now on, for the SAs that control has; natt_watch_fini frees what it takes. */
-void natt_watch_init(struct natt_watch *watch, const struct control *control, uint64_t now_ns);
+/* Watch an SA from now on, if there is something to watch; watch it no more, if it was. */
+void natt_watch_add(struct natt_watch *watch, struct sa *sa, uint32_t keepalive_s, uint64_t now_ns);
+void natt_watch_remove(struct natt_watch *watch, const struct sa *sa);
+/* Free what was taken. */
 void natt_watch_fini(struct natt_watch *watch);
 
 /* Look, unless the last time was less than a period before. */

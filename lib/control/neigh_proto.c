@@ -488,6 +488,45 @@ int neigh_proto_add_static(
 	return 0;
 }
 
+int neigh_proto_remove_static(struct neigh_proto *np, uint8_t port, const struct ip_addr *addr)
+{
+	struct neigh *n = neigh_lookup(np, port, addr);
+
+	if (!n || n->state != NEIGH_STATIC)
+		return -ENOENT;
+	neigh_remove(np->conf.table, port, addr);
+	state_set(np, n, NEIGH_FREE, 0);
+	rte_hash_del_key(np->index, &n->key);
+	np->n_static--;
+	return 0;
+}
+
+void neigh_proto_each(const struct neigh_proto *np,
+	void (*show)(void *argument, const struct neigh_proto_entry *entry), void *argument)
+{
+	static const char *const states[] = {
+		[NEIGH_RESOLVING] = "resolving",
+		[NEIGH_FAILED] = "failed",
+		[NEIGH_REACHABLE] = "reachable",
+		[NEIGH_PROBING] = "probing",
+		[NEIGH_STATIC] = "static",
+	};
+
+	for (size_t i = 0; i < NEIGHBOURS_MAX; i++) {
+		const struct neigh *n = &np->neighbours[i];
+		struct neigh_proto_entry entry = {
+			.port = n->key.port,
+			.address = n->key.addr,
+			.has_mac = is_known(n),
+			.mac = n->mac,
+			.state = states[n->state],
+		};
+
+		if (n->state != NEIGH_FREE)
+			show(argument, &entry);
+	}
+}
+
 void neigh_proto_announce(struct neigh_proto *np)
 {
 	for (uint8_t i = 0; i < np->conf.n_ports; i++) {

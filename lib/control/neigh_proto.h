@@ -85,6 +85,9 @@ void neigh_proto_destroy(struct neigh_proto *np);
 int neigh_proto_add_static(
 	struct neigh_proto *np, uint8_t port, const struct ip_addr *addr, const struct rte_ether_addr *mac);
 
+/* The configured neighbour is one no more; what is on the link may be learned. -ENOENT: there is none. */
+int neigh_proto_remove_static(struct neigh_proto *np, uint8_t port, const struct ip_addr *addr);
+
 /* Tell the links our addresses, when the ports come up (RFC 5227 section 2.3, RFC 4861 section 7.2.6). */
 void neigh_proto_announce(struct neigh_proto *np);
 
@@ -100,6 +103,19 @@ void neigh_proto_unresolved(struct neigh_proto *np, struct rte_mbuf *m, const st
 
 /* Retries and ageing. Call it often, at least every NEIGH_SCAN_NS; time never goes back. */
 void neigh_proto_tick(struct neigh_proto *np, uint64_t now_ns);
+
+/* A neighbour as it is now. */
+struct neigh_proto_entry {
+	uint8_t port;
+	struct ip_addr address;
+	bool has_mac;
+	struct rte_ether_addr mac;
+	const char *state; /* resolving, failed, reachable, probing, static */
+};
+
+/* Call `show` with each. */
+void neigh_proto_each(const struct neigh_proto *np,
+	void (*show)(void *argument, const struct neigh_proto_entry *entry), void *argument);
 
 /* Packets that wait now. */
 uint32_t neigh_proto_held(const struct neigh_proto *np);

@@ -283,3 +283,10 @@ void ports_assign(struct ports *ports, struct worker *const *workers, unsigned n
 		assign_tx(&ports->ports[i], (uint8_t)i, workers, n_workers);
 	}
 }
+
+bool ports_link_is_up(const struct port *port)
+{
+	struct rte_eth_link link;
+
+	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}

@@ -44,6 +44,9 @@ void ports_close(struct ports *ports);
 int ports_start(struct ports *ports, struct err *err);
 void ports_stop(struct ports *ports);
 
+/* What the driver says of the port's link now. */
+bool ports_link_is_up(const struct port *port);
+
 /*
  * Give every receive queue to a worker, in turn, and every worker its transmit queue of every port; say in
  * the log who polls what. Before the workers run.

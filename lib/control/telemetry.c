@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "control/lifetime.h"
+#include "control/sas.h"
 
 /*
  * A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63
@@ -36,8 +37,11 @@ static int with_control(answer fn, const char *argument, struct rte_tel_data *da
 	int ret = -ESHUTDOWN;
 
 	pthread_mutex_lock(&served.lock);
-	if (served.control)
+	if (served.control) {
+		pthread_mutex_lock(&served.control->lock);
 		ret = fn(served.control, argument ? argument : "", data);
+		pthread_mutex_unlock(&served.control->lock);
+	}
 	pthread_mutex_unlock(&served.lock);
 	return ret;
 }
@@ -174,14 +178,12 @@ static void answer_life(const struct sa *sa, struct rte_tel_data *data)
 static int answer_sa(const struct control *control, const char *argument, struct rte_tel_data *data)
 {
 	struct sa_counters sum;
-	const struct sa *sa = NULL;
+	const struct sa *sa;
 	char text[IP_ADDR_TEXT_MAX];
 
-	for (size_t i = 0; i < control->n_sas && !sa; i++)
-		if (strcmp(control->sas[i]->name, argument) == 0)
-			sa = control->sas[i];
-	if (!sa)
+	if (!sas_find(control, argument))
 		return -ENOENT;
+	sa = sas_named(control, argument);
 	sa_counters_sum(sa, &sum);
 	rte_tel_data_start_dict(data);
 	rte_tel_data_add_dict_string(data, "direction", sa->inbound ? "in" : "out");

@@ -3,8 +3,10 @@
  *
  * The control thread makes it, publishes it, and destroys it when no worker reads it any more: a worker
  * adopts the newest snapshot between two bursts, only when its crypto queues are empty, so that afterwards it
- * holds nothing of an older one. SPD, alternatives, routes, own addresses and the table of acquires belong to
- * the snapshot; it borrows the SAs.
+ * holds nothing of an older one. SPD, alternatives, routes, dummies and the table of acquires belong to the
+ * newest snapshot that has them: one that is made from an older one takes over what has not changed, which
+ * the older one goes on to show its readers. So snapshots are destroyed in the order in which they were made.
+ * It borrows the SAs.
  */
 #ifndef CULVERT_DATAPATH_SNAPSHOT_H
 #define CULVERT_DATAPATH_SNAPSHOT_H
@@ -31,7 +33,18 @@ struct snapshot_port {
 	struct ip_addr ipv6;
 };
 
+/* What a snapshot may take over from the one before. */
+enum snapshot_part {
+	SNAPSHOT_SPDS = 1 << 0, /* and has_bundles */
+	SNAPSHOT_ALTERNATIVES = 1 << 1,
+	SNAPSHOT_ROUTES = 1 << 2,
+	SNAPSHOT_ACQUIRES = 1 << 3,
+	SNAPSHOT_DUMMIES = 1 << 4,
+};
+
 struct snapshot {
+	uint64_t generation; /* from 1; a later one is greater */
+	unsigned lent;       /* enum snapshot_part: what a later snapshot owns now */
 	struct spd *spd_out;
 	struct spd *spd_in;
 	bool has_bundles;                      /* some SA is not ESP, or is in a bundle (sa_is_single_esp) */
@@ -49,7 +62,13 @@ struct snapshot {
 	struct neigh_port neigh_ports[PKT_PORTS_MAX];
 };
 
-/* Free the snapshot and the tables that it owns. NULL is fine. No worker may read it. */
+/* Take over parts (enum snapshot_part) of the snapshot before, which owns them. It is to be published next.
+ */
+void snapshot_inherit(struct snapshot *snapshot, struct snapshot *before, unsigned parts);
+/* Give them back: the snapshot is not published after all. */
+void snapshot_return(struct snapshot *snapshot, struct snapshot *before, unsigned parts);
+
+/* Free the snapshot and the tables that it owns. NULL is fine. No worker may read it, nor an older one. */
 void snapshot_destroy(struct snapshot *snapshot);
 
 #endif

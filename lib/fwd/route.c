@@ -1,5 +1,6 @@
 #include "fwd/route.h"
 
+#include "fwd/route_few.h"
 #include "net/icmp.h"
 #include "net/oversize.h"
 #include "net/stage.h"
@@ -28,9 +29,11 @@ _Static_assert((uint32_t)HOP_NONE == ROUTE_NONE, "the same in either type");
 #define LPM_RULES_MIN 64
 
 struct route_table {
-	/* NULL where the family has no route but the default one, which the tables can't hold. */
+	/* NULL where the family has few routes, besides the default one, which these tables can't hold. */
 	struct rte_lpm *ipv4;
 	struct rte_lpm6 *ipv6;
+	struct route_few few_ipv4;
+	struct route_few few_ipv6;
 	int32_t default_ipv4;
 	int32_t default_ipv6;
 	uint32_t n_hops;
@@ -113,7 +116,7 @@ static struct rte_lpm6 *ipv6_create(const char *name, const struct table_size *s
 	return rte_lpm6_create(lpm_name, socket, &config);
 }
 
-/* Make the tables of the families that have routes, empty and of the right size. False without memory. */
+/* Make the tables of families with many routes, empty and of the right size. False without memory. */
 static bool tables_create(
 	struct route_table *table, const char *name, const struct route *routes, size_t n_routes, int socket)
 {
@@ -125,11 +128,11 @@ static bool tables_create(
 	ipv4 = family_size(routes, n_routes, IP_V4, scratch);
 	ipv6 = family_size(routes, n_routes, IP_V6, scratch);
 	free(scratch);
-	if (ipv4.rules > 0)
+	if (ipv4.rules > ROUTE_FEW_MAX)
 		table->ipv4 = ipv4_create(name, &ipv4, socket);
-	if (ipv6.rules > 0)
+	if (ipv6.rules > ROUTE_FEW_MAX)
 		table->ipv6 = ipv6_create(name, &ipv6, socket);
-	return (table->ipv4 || ipv4.rules == 0) && (table->ipv6 || ipv6.rules == 0);
+	return (table->ipv4 || ipv4.rules <= ROUTE_FEW_MAX) && (table->ipv6 || ipv6.rules <= ROUTE_FEW_MAX);
 }
 
 static bool next_hop_equal(const struct next_hop *a, const struct next_hop *b)
@@ -172,22 +175,36 @@ static int32_t hop_index(struct route_table *table, const struct hop_set *set, c
 	return (int32_t)table->n_hops - 1;
 }
 
+static int ipv4_add(struct route_table *table, const struct ip_prefix *to, int32_t hop)
+{
+	rte_be32_t ipv4;
+
+	if (!table->ipv4)
+		return route_few_add(&table->few_ipv4, to, hop) ? 0 : -ENOSPC;
+	memcpy(&ipv4, to->addr.bytes, sizeof(ipv4));
+	return rte_lpm_add(table->ipv4, rte_be_to_cpu_32(ipv4), to->length_bits, (uint32_t)hop);
+}
+
+static int ipv6_add(struct route_table *table, const struct ip_prefix *to, int32_t hop)
+{
+	if (!table->ipv6)
+		return route_few_add(&table->few_ipv6, to, hop) ? 0 : -ENOSPC;
+	return rte_lpm6_add(table->ipv6, to->addr.bytes, to->length_bits, (uint32_t)hop);
+}
+
 static int route_add(struct route_table *table, const struct hop_set *set, const struct route *route)
 {
-	struct ip_addr to = ip_prefix_range(&route->to).first;
+	const struct ip_prefix to = {ip_prefix_range(&route->to).first, route->to.length_bits};
 	int32_t hop = hop_index(table, set, &route->via);
-	rte_be32_t ipv4;
+	bool is_ipv4 = to.addr.family == IP_V4;
 
 	if (hop < 0)
 		return hop;
-	if (route->to.length_bits == 0) {
-		*(to.family == IP_V4 ? &table->default_ipv4 : &table->default_ipv6) = hop;
+	if (to.length_bits == 0) {
+		*(is_ipv4 ? &table->default_ipv4 : &table->default_ipv6) = hop;
 		return 0;
 	}
-	if (to.family == IP_V6)
-		return rte_lpm6_add(table->ipv6, to.bytes, route->to.length_bits, (uint32_t)hop);
-	memcpy(&ipv4, to.bytes, sizeof(ipv4));
-	return rte_lpm_add(table->ipv4, rte_be_to_cpu_32(ipv4), route->to.length_bits, (uint32_t)hop);
+	return is_ipv4 ? ipv4_add(table, &to, hop) : ipv6_add(table, &to, hop);
 }
 
 static int routes_add(struct route_table *table, const struct hop_set *set, const struct route *routes,
@@ -252,24 +269,37 @@ static void lookup_ipv4(const struct route_table *table, const struct burst *bur
 
 	for (uint16_t i = 0; i < n; i++)
 		destinations[i] = rte_be_to_cpu_32(pkt_ipv4(burst->pkts[at[i]])->dst_addr);
-	if (table->ipv4)
-		rte_lpm_lookup_bulk(table->ipv4, destinations, found, n);
+	rte_lpm_lookup_bulk(table->ipv4, destinations, found, n);
 	for (uint16_t i = 0; i < n; i++)
 		hops[at[i]] = found[i] & RTE_LPM_LOOKUP_SUCCESS ? (int32_t)(found[i] & LPM_HOP_MASK)
 								: table->default_ipv4;
 }
 
+static void lookup_few_ipv4(const struct route_table *table, const struct burst *burst, const uint8_t *at,
+	uint16_t n, int32_t hops[BURST_MAX])
+{
+	rte_be32_t destinations[BURST_MAX] = {0};
+	int32_t found[BURST_MAX];
+
+	for (uint16_t i = 0; i < n; i++)
+		destinations[i] = pkt_ipv4(burst->pkts[at[i]])->dst_addr;
+	route_few_lookup_ipv4(&table->few_ipv4, destinations, n, table->default_ipv4, found);
+	for (uint16_t i = 0; i < n; i++)
+		hops[at[i]] = found[i];
+}
+
 static void lookup_ipv6(const struct route_table *table, const struct burst *burst, const uint8_t *at,
 	uint16_t n, int32_t hops[BURST_MAX])
 {
-	uint8_t destinations[BURST_MAX][16];
+	uint64_t destinations[BURST_MAX][2];
 	int32_t found[BURST_MAX];
 
-	memset(found, 0xff, sizeof(found)); // HOP_NONE each
 	for (uint16_t i = 0; i < n; i++)
 		memcpy(destinations[i], pkt_destination(burst->pkts[at[i]]), sizeof(destinations[i]));
 	if (table->ipv6)
 		rte_lpm6_lookup_bulk_func(table->ipv6, (void *)destinations, found, n);
+	else
+		route_few_lookup_ipv6(&table->few_ipv6, destinations, n, HOP_NONE, found);
 	for (uint16_t i = 0; i < n; i++)
 		hops[at[i]] = found[i] != HOP_NONE ? found[i] : table->default_ipv6;
 }
@@ -287,8 +317,10 @@ void route_lookup(struct burst *burst, const struct route_table *table, struct d
 		else
 			at_ipv6[n_ipv6++] = (uint8_t)i;
 	}
-	if (n_ipv4 > 0)
+	if (n_ipv4 > 0 && table->ipv4)
 		lookup_ipv4(table, burst, at_ipv4, n_ipv4, hops);
+	else if (n_ipv4 > 0)
+		lookup_few_ipv4(table, burst, at_ipv4, n_ipv4, hops);
 	if (n_ipv6 > 0)
 		lookup_ipv6(table, burst, at_ipv6, n_ipv6, hops);
 	for (uint16_t i = 0; i < burst->n; i++) {
@@ -333,21 +365,34 @@ void route_mtu(struct burst *burst, const struct route_table *table, struct burs
 	burst->n = kept;
 }
 
-uint32_t route_find_index(const struct route_table *table, const struct ip_addr *destination)
+static int32_t ipv4_find(const struct route_table *table, const struct ip_addr *destination)
 {
-	int32_t hop = destination->family == IP_V4 ? table->default_ipv4 : table->default_ipv6;
 	uint32_t found;
 	rte_be32_t ipv4;
 
-	if (destination->family == IP_V4 && table->ipv4) {
-		memcpy(&ipv4, destination->bytes, sizeof(ipv4));
-		if (rte_lpm_lookup(table->ipv4, rte_be_to_cpu_32(ipv4), &found) == 0)
-			hop = (int32_t)found;
-	} else if (destination->family == IP_V6 && table->ipv6) {
-		if (rte_lpm6_lookup(table->ipv6, destination->bytes, &found) == 0)
-			hop = (int32_t)found;
-	}
-	return (uint32_t)hop;
+	if (!table->ipv4)
+		return route_few_find(&table->few_ipv4, destination, table->default_ipv4);
+	memcpy(&ipv4, destination->bytes, sizeof(ipv4));
+	if (rte_lpm_lookup(table->ipv4, rte_be_to_cpu_32(ipv4), &found) == 0)
+		return (int32_t)found;
+	return table->default_ipv4;
+}
+
+static int32_t ipv6_find(const struct route_table *table, const struct ip_addr *destination)
+{
+	uint32_t found;
+
+	if (!table->ipv6)
+		return route_few_find(&table->few_ipv6, destination, table->default_ipv6);
+	if (rte_lpm6_lookup(table->ipv6, destination->bytes, &found) == 0)
+		return (int32_t)found;
+	return table->default_ipv6;
+}
+
+uint32_t route_find_index(const struct route_table *table, const struct ip_addr *destination)
+{
+	return (uint32_t)(destination->family == IP_V4 ? ipv4_find(table, destination)
+						       : ipv6_find(table, destination));
 }
 
 const struct next_hop *route_find(const struct route_table *table, const struct ip_addr *destination)

@@ -1,9 +1,9 @@
 /*
- * The route table: longest prefix match to a next hop (rte_lpm, rte_lpm6).
+ * The route table: longest prefix match to a next hop (a short list, or rte_lpm and rte_lpm6).
  *
  * Immutable, part of a snapshot: made and destroyed by the control thread, read by workers.
  * Limits: ROUTE_NEXT_HOPS_MAX next hops; one next hop a route; 64 MB for each family with more
- * than a default route.
+ * than ROUTE_FEW_MAX routes beside a default one.
  */
 #ifndef CULVERT_FWD_ROUTE_H
 #define CULVERT_FWD_ROUTE_H

@@ -83,6 +83,7 @@ enum sa_special {
 	SA_IS_TRANSPORT = 1 << 3, /* as sa_is_transport, so that one look tells of all */
 	SA_IN_UDP = 1 << 4,       /* `natt` is there, and packets go in UDP */
 	SA_FROM_ANY = 1 << 5,     /* inbound: found by its SPI alone, whatever the packet's ends are */
+	SA_RETIRED = 1 << 6,      /* taken out: destroyed once every worker has adopted the next snapshot */
 };
 
 struct sa {

@@ -17,7 +17,7 @@
 struct check {
 	const struct gateway *gateway;
 	struct report *report;
-	struct name_index sas;
+	const struct name_index *sas;
 };
 
 /* Printed into a struct of its own, so that one can be made in a call's arguments. */
@@ -469,7 +469,7 @@ static const char *follow_fault(
 
 static void check_follows(struct check *check, const struct sa_conf *sa)
 {
-	long index = name_index_find(&check->sas, sa->follows);
+	long index = name_index_find(check->sas, sa->follows);
 	const char *fault = index < 0 ? "is the name of no SA"
 				      : follow_fault(check->gateway, sa, &check->gateway->sas[index]);
 	struct path path;
@@ -490,18 +490,22 @@ static void check_encap(struct check *check, const struct sa_conf *sa)
 		check_follows(check, sa);
 }
 
+static void check_sa(struct check *check, const struct sa_conf *sa)
+{
+	if (!is_set(&sa->source) || !is_set(&sa->destination))
+		return;
+	check_ends(check, sa);
+	check_lookup(check, sa);
+	check_encap(check, sa);
+}
+
 static void check_sas(struct check *check)
 {
 	static const struct same spi = {compare_spis, same_spi}, key = {compare_keys, same_key};
 	const struct gateway *gateway = check->gateway;
 
-	for (size_t i = 0; i < gateway->n_sas; i++) {
-		if (is_set(&gateway->sas[i].source) && is_set(&gateway->sas[i].destination)) {
-			check_ends(check, &gateway->sas[i]);
-			check_lookup(check, &gateway->sas[i]);
-			check_encap(check, &gateway->sas[i]);
-		}
-	}
+	for (size_t i = 0; i < gateway->n_sas; i++)
+		check_sa(check, &gateway->sas[i]);
 	find_same(check, gateway->n_sas, &spi);
 	find_same(check, gateway->n_sas, &key);
 }
@@ -509,7 +513,7 @@ static void check_sas(struct check *check)
 static void check_policy_sa(
 	struct check *check, const struct policy *policy, const char *name, const char *path)
 {
-	long index = name_index_find(&check->sas, name);
+	long index = name_index_find(check->sas, name);
 	const struct sa_conf *sa = index >= 0 ? &check->gateway->sas[index] : NULL;
 	bool inbound;
 
@@ -587,18 +591,27 @@ static void check_policies(struct check *check)
 
 void gateway_check(const struct gateway *gateway, struct report *report)
 {
-	struct check check = {.gateway = gateway, .report = report};
+	struct name_index names;
+	struct check check = {.gateway = gateway, .report = report, .sas = &names};
 
-	name_index_init(&check.sas, gateway->n_sas);
+	name_index_init(&names);
 	for (size_t i = 0; i < gateway->n_sas; i++)
-		name_index_add(&check.sas, gateway->sas[i].name, i);
-	name_index_sort(&check.sas);
+		name_index_add(&names, gateway->sas[i].name, i);
 	check_ports(&check);
 	check_routes(&check);
 	check_neighbours(&check);
 	check_sas(&check);
 	check_policies(&check);
-	bundles_check(gateway, &check.sas, report);
-	check_alternatives(gateway, &check.sas, report);
-	name_index_fini(&check.sas);
+	bundles_check(gateway, &names, report);
+	check_alternatives(gateway, &names, report);
+	name_index_fini(&names);
+}
+
+void gateway_check_sa(const struct gateway *gateway, const struct name_index *names,
+	const struct sa_conf *conf, struct report *report)
+{
+	struct check check = {.gateway = gateway, .report = report, .sas = names};
+
+	check_sa(&check, conf);
+	check_alternatives_of_sa(gateway, names, conf, report);
 }

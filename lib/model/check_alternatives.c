@@ -161,3 +161,11 @@ void check_alternatives(const struct gateway *gateway, const struct name_index *
 	for (size_t i = 0; i < gateway->n_policies; i++)
 		check_policy(&check, i);
 }
+
+void check_alternatives_of_sa(const struct gateway *gateway, const struct name_index *sas,
+	const struct sa_conf *sa, struct report *report)
+{
+	const struct check check = {.gateway = gateway, .sas = sas, .report = report};
+
+	check_conditions(&check, sa);
+}

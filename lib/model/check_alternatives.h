@@ -14,4 +14,8 @@
 /* `sas` finds the gateway's SAs by name. Names that it does not find have findings already. */
 void check_alternatives(const struct gateway *gateway, const struct name_index *sas, struct report *report);
 
+/* Of one SA that no policy uses yet. */
+void check_alternatives_of_sa(const struct gateway *gateway, const struct name_index *sas,
+	const struct sa_conf *sa, struct report *report);
+
 #endif

@@ -17,13 +17,6 @@ void gateway_init(struct gateway *gateway)
 	};
 }
 
-static void free_names(char **names, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(names[i]);
-	free(names);
-}
-
 static void ports_fini(struct gateway *gateway)
 {
 	for (size_t i = 0; i < gateway->n_ports; i++) {
@@ -36,33 +29,25 @@ static void ports_fini(struct gateway *gateway)
 
 static void sas_fini(struct gateway *gateway)
 {
-	for (size_t i = 0; i < gateway->n_sas; i++) {
-		secret_wipe(&gateway->sas[i].key);
-		free(gateway->sas[i].for_dscp);
-		free(gateway->sas[i].for_worker);
-		free(gateway->sas[i].after);
-		free(gateway->sas[i].name);
-		free(gateway->sas[i].follows);
-	}
+	for (size_t i = 0; i < gateway->n_sas; i++)
+		sa_conf_fini(&gateway->sas[i]);
 	free(gateway->sas);
 }
 
 static void policies_fini(struct gateway *gateway)
 {
-	for (size_t i = 0; i < gateway->n_policies; i++) {
-		selector_fini(&gateway->policies[i].selector);
-		free_names(gateway->policies[i].sas, gateway->policies[i].n_sas);
-		free_names(gateway->policies[i].alternatives, gateway->policies[i].n_alternatives);
-		free(gateway->policies[i].name);
-	}
+	for (size_t i = 0; i < gateway->n_policies; i++)
+		policy_fini(&gateway->policies[i]);
 	free(gateway->policies);
 }
 
 void gateway_fini(struct gateway *gateway)
 {
 	free(gateway->control_directory);
+	free(gateway->control_socket);
+	free(gateway->control_group);
 	free(gateway->workers.lcores);
-	free_names(gateway->workers.crypto, gateway->workers.n_crypto);
+	names_free(gateway->workers.crypto, gateway->workers.n_crypto);
 	ports_fini(gateway);
 	free(gateway->routes);
 	for (size_t i = 0; i < gateway->n_neighbours; i++)

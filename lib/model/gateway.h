@@ -92,6 +92,8 @@ struct icmp_conf {
 
 struct gateway {
 	char *control_directory; /* lock and sockets; one daemon holds it */
+	char *control_socket;    /* NULL: in the directory */
+	char *control_group;     /* whose members may use the socket */
 	bool audit;              /* log auditable events, RFC 4301 section 9 */
 	struct workers_conf workers;
 	struct memory_conf memory;

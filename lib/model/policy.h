@@ -46,4 +46,13 @@ struct policy {
 
 #define POLICY_ALTERNATIVES_MAX 1024
 
+/* Free what the policy owns. */
+void policy_fini(struct policy *policy);
+
+/* Is the SA of that name among its `sas`? */
+bool policy_uses_sa(const struct policy *policy, const char *sa);
+
+/* Do two policies say the same? */
+bool policy_equal(const struct policy *a, const struct policy *b);
+
 #endif

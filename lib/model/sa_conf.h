@@ -146,6 +146,15 @@ struct sa_conf {
 	uint32_t dummy_rate_pps; /* outbound: dummy packets (RFC 4303 section 2.6) */
 };
 
+/* Wipe the key and free what the SA's configuration owns. */
+void sa_conf_fini(struct sa_conf *conf);
+
+/* A copy that owns what it points to; *copy is the caller's to sa_conf_fini. */
+void sa_conf_copy(const struct sa_conf *conf, struct sa_conf *copy);
+
+/* Do two say the same? The keys are compared in constant time. */
+bool sa_conf_equal(const struct sa_conf *a, const struct sa_conf *b);
+
 /*
  * The DSCPs and the workers that an alternative is for, a bit for each (a worker's index is below
  * GATEWAY_WORKERS_MAX); all bits where it is for any.

@@ -85,3 +85,26 @@ bool selector_match(const struct selector *selector, const struct flow *flow)
 	       ports_match(&selector->source_ports, flow->has_ports, flow->source_port) &&
 	       ports_match(&selector->destination_ports, flow->has_ports, flow->destination_port);
 }
+
+static bool ranges_equal(const struct ip_range *a, size_t n_a, const struct ip_range *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++)
+		if (!ip_addr_equal(&a[i].first, &b[i].first) || !ip_addr_equal(&a[i].last, &b[i].last))
+			return false;
+	return true;
+}
+
+static bool port_ranges_equal(const struct port_range *a, const struct port_range *b)
+{
+	return a->first == b->first && a->last == b->last;
+}
+
+bool selector_equal(const struct selector *a, const struct selector *b)
+{
+	return ranges_equal(a->sources, a->n_sources, b->sources, b->n_sources) &&
+	       ranges_equal(a->destinations, a->n_destinations, b->destinations, b->n_destinations) &&
+	       a->protocol == b->protocol && port_ranges_equal(&a->source_ports, &b->source_ports) &&
+	       port_ranges_equal(&a->destination_ports, &b->destination_ports);
+}

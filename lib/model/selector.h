@@ -59,6 +59,9 @@ bool selector_reads_ports(const struct selector *selector);
 /* It tells packets whose ports or protocol can't be seen from the others, so they may not be put together. */
 bool selector_reads_opaque(const struct selector *selector);
 
+/* Do two selectors say the same, in the same order? */
+bool selector_equal(const struct selector *a, const struct selector *b);
+
 /* Does the packet match? */
 bool selector_match(const struct selector *selector, const struct flow *flow);
 

@@ -5,7 +5,7 @@
 
 #include "base/report.h"
 #include "config/load.h"
-#include "control/apply.h"
+#include "control/change.h"
 #include "control/cryptodevs.h"
 #include "control/eal.h"
 #include "control/ports.h"
@@ -64,12 +64,12 @@ static void workers_end(struct bring_up *b)
 
 static int policy_begin(struct bring_up *b, struct err *err)
 {
-	return apply_create(&b->control, err);
+	return change_begin(&b->control, err);
 }
 
 static void policy_end(struct bring_up *b)
 {
-	apply_destroy(&b->control);
+	change_end(&b->control);
 }
 
 static int traffic_begin(struct bring_up *b, struct err *err)

@@ -7,10 +7,11 @@
 #include <rte_ring.h>
 
 #include "config/load.h"
-#include "control/apply.h"
+#include "control/change.h"
 #include "control/cryptodevs.h"
 #include "control/host_if.h"
 #include "control/tables.h"
+#include "control/watches.h"
 #include "control/workers.h"
 #include "datapath/pipeline.h"
 #include "ipsec/esp_out.h"
@@ -44,7 +45,8 @@ void gateway_env_begin(struct gateway_env *env, const char *yaml)
 	ret = ret ? ret : ports_open(&env->gateway, &control->ports, &err);
 	ret = ret ? ret : tables_create(control, &err);
 	ret = ret ? ret : workers_create(control, &err);
-	ret = ret ? ret : apply_create(control, &err);
+	ret = ret ? ret : watches_create(control, &err);
+	ret = ret ? ret : change_begin(control, &err);
 	ret = ret ? ret : host_if_create(control, &err);
 	ret = ret ? ret : ports_start(&control->ports, &err);
 	ck_assert_msg(ret == 0, "%s", err.text);
@@ -216,7 +218,7 @@ void gateway_env_end(struct gateway_env *env)
 	for (size_t i = 0; i < RTE_DIM(env->peers); i++)
 		if (env->peers[i])
 			sa_destroy(env->peers[i]);
-	apply_destroy(control);
+	change_end(control);
 	workers_destroy(control);
 	tables_destroy(control);
 	ports_close(&control->ports);

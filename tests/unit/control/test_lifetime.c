@@ -43,7 +43,9 @@ static void setup(void)
 	eal_setup();
 	gateway_env_begin(&env, SITE);
 	n_events = 0;
-	lifetime_init(&lifetime, env.control.sas, env.control.n_sas, on_event, &env);
+	lifetime_init(&lifetime, on_event, &env);
+	for (size_t i = 0; i < env.control.n_sas; i++)
+		lifetime_add(&lifetime, env.control.sas[i]);
 }
 
 static void teardown(void)

@@ -1,5 +1,6 @@
 #include "fwd/route.h"
 
+#include "fwd/route_few.h"
 #include "support/eal.h"
 #include "support/packet.h"
 
@@ -7,14 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <rte_lpm.h>
+#include <rte_lpm6.h>
 #include <rte_random.h>
 
 #define SOCKET 0
 
-/* The random table: prefixes nest within a few bytes, so that most lookups have several candidates. */
-#define RANDOM_ROUTES    120
+/* Random tables: prefixes nest within a few bytes, so that most lookups have several candidates. */
 #define RANDOM_NEXT_HOPS 100
-#define RANDOM_LOOKUPS   200000 /* in each family */
+#define RANDOM_BURSTS    3000 /* for a table of many routes */
+#define RANDOM_TABLES    25   /* of few routes */
+#define RANDOM_FEW_LOOKS 30   /* bursts for each */
 
 static struct route route(const char *to, uint8_t port, const char *via)
 {
@@ -113,46 +117,100 @@ static void lookup_burst_like_oracle(
 	const struct route_table *table, const struct route *routes, size_t n, struct rte_mbuf **m)
 {
 	struct ip_addr destinations[BURST_MAX];
-	struct burst burst = {.n = BURST_MAX};
+	const uint16_t size = (uint16_t)(1 + rte_rand_max(BURST_MAX));
+	struct burst burst = {.n = size};
 	struct drops drops = {0};
 	uint16_t kept = 0, right = 0;
 
-	for (uint16_t i = 0; i < BURST_MAX; i++) {
+	for (uint16_t i = 0; i < size; i++) {
 		destinations[i] = random_address(pkt_of(m[i])->family);
 		set_destination(m[i], &destinations[i]);
 		rte_mbuf_refcnt_set(m[i], 2);
 		burst.pkts[i] = m[i];
 	}
 	route_lookup(&burst, table, &drops);
-	for (uint16_t i = 0; i < BURST_MAX; i++) {
+	for (uint16_t i = 0; i < size; i++) {
 		bool is_kept = kept < burst.n && burst.pkts[kept] == m[i];
 
 		right += like_oracle(table, routes, n, &destinations[i], is_kept, m[i]);
 		kept += is_kept;
 	}
-	ck_assert_uint_eq(right, BURST_MAX);
+	ck_assert_uint_eq(right, size);
 	ck_assert_uint_eq(kept, burst.n);
-	ck_assert_uint_eq(drops.count[0][DROP_no_route], BURST_MAX - kept);
+	ck_assert_uint_eq(drops.count[0][DROP_no_route], size - kept);
 }
 
-START_TEST(random_lookups_agree_with_a_linear_search)
+/* A table of so many random routes of each family, bursts of which are held against the linear search. */
+static void random_table_like_oracle(unsigned n_each, unsigned n_bursts)
 {
-	struct route *routes = calloc(RANDOM_ROUTES, sizeof(*routes));
+	struct route *routes = calloc(2 * n_each, sizeof(*routes));
 	struct rte_mbuf *m[BURST_MAX];
 	struct route_table *table;
 
-	random_routes(routes, RANDOM_ROUTES);
-	table = table_of(routes, RANDOM_ROUTES);
+	random_routes(routes, 2 * n_each);
+	table = table_of(routes, 2 * n_each);
 	for (unsigned i = 0; i < BURST_MAX; i++)
-		m[i] = packet_mbuf(&(struct packet_spec){.family = i % 2 ? IP_V6 : IP_V4});
-	for (unsigned i = 0; i < 2 * RANDOM_LOOKUPS / BURST_MAX; i++)
-		lookup_burst_like_oracle(table, routes, RANDOM_ROUTES, m);
+		m[i] = packet_mbuf(&(struct packet_spec){.family = rte_rand_max(2) ? IP_V6 : IP_V4});
+	for (unsigned i = 0; i < n_bursts; i++)
+		lookup_burst_like_oracle(table, routes, 2 * n_each, m);
 	for (unsigned i = 0; i < BURST_MAX; i++) {
 		rte_mbuf_refcnt_set(m[i], 1);
 		rte_pktmbuf_free(m[i]);
 	}
 	route_table_destroy(table);
 	free(routes);
+}
+
+START_TEST(random_lookups_of_many_routes_agree_with_a_linear_search)
+{
+	random_table_like_oracle(ROUTE_FEW_MAX + 1, RANDOM_BURSTS);
+	random_table_like_oracle(60, RANDOM_BURSTS);
+}
+END_TEST
+
+START_TEST(random_lookups_of_few_routes_agree_with_a_linear_search)
+{
+	for (unsigned i = 0; i < RANDOM_TABLES; i++)
+		for (unsigned n_each = 1; n_each <= ROUTE_FEW_MAX; n_each++)
+			random_table_like_oracle(n_each, RANDOM_FEW_LOOKS);
+}
+END_TEST
+
+/* So many routes to hosts, the last to the address that ends in n. */
+static struct route_table *table_of_hosts(const char *name, unsigned n_ipv4, unsigned n_ipv6)
+{
+	struct route routes[2 * (ROUTE_FEW_MAX + 2)];
+	struct route_table *table = NULL;
+	struct err err;
+
+	for (unsigned i = 0; i < n_ipv4; i++) {
+		routes[i] = route("10.0.0.0/32", 1, NULL);
+		routes[i].to.addr.bytes[3] = (uint8_t)(i + 1);
+	}
+	for (unsigned i = 0; i < n_ipv6; i++) {
+		routes[n_ipv4 + i] = route("fd00::/128", 2, NULL);
+		routes[n_ipv4 + i].to.addr.bytes[15] = (uint8_t)(i + 1);
+	}
+	ck_assert_int_eq(route_table_create(name, routes, n_ipv4 + n_ipv6, SOCKET, &table, &err), 0);
+	return table;
+}
+
+START_TEST(only_a_family_of_many_routes_takes_a_large_table)
+{
+	for (unsigned ipv4 = ROUTE_FEW_MAX; ipv4 <= ROUTE_FEW_MAX + 1; ipv4++)
+		for (unsigned ipv6 = ROUTE_FEW_MAX; ipv6 <= ROUTE_FEW_MAX + 1; ipv6++) {
+			struct route_table *table = table_of_hosts("hosts", ipv4, ipv6);
+
+			ck_assert_int_eq(rte_lpm_find_existing("hosts_v4") != NULL, ipv4 > ROUTE_FEW_MAX);
+			ck_assert_int_eq(rte_lpm6_find_existing("hosts_v6") != NULL, ipv6 > ROUTE_FEW_MAX);
+			ck_assert_uint_eq(find(table, "10.0.0.1")->port, 1);
+			ck_assert_uint_eq(find(table, "10.0.0.8")->port, 1);
+			ck_assert_uint_eq(find(table, "fd00::1")->port, 2);
+			ck_assert_uint_eq(find(table, "fd00::8")->port, 2);
+			ck_assert_ptr_null(find(table, "10.0.0.10"));
+			ck_assert_ptr_null(find(table, "fd00::a"));
+			route_table_destroy(table);
+		}
 }
 END_TEST
 
@@ -277,7 +335,7 @@ START_TEST(one_next_hop_too_many_is_refused)
 	struct err err;
 
 	for (size_t i = 0; i < n; i++) {
-		routes[i].to = (struct ip_prefix){{.family = IP_V4, .bytes = {10}}, 8};
+		routes[i].to = (struct ip_prefix){{.family = IP_V4, .bytes = {10}}, 24};
 		routes[i].via.gateway = (struct ip_addr){
 			.family = IP_V4, .bytes = {10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i}};
 	}
@@ -290,16 +348,17 @@ END_TEST
 
 START_TEST(two_tables_with_the_longest_names_live_side_by_side)
 {
-	const struct route first[] = {route("10.0.0.0/8", 1, NULL), route("fd00::/8", 1, NULL)};
-	const struct route second[] = {route("10.0.0.0/8", 2, NULL)};
-	struct route_table *a = NULL, *b = NULL;
-	struct err err;
+	enum { N = ROUTE_FEW_MAX + 1 }; // few routes need no name
+	struct route_table *a = table_of_hosts("a-name-of-20-chars-1", N, N);
+	struct route_table *b =
+		table_of_hosts("a-name-of-20-chars-2", N + 1, 1); // there is no memory for a fourth
 
-	ck_assert_int_eq(route_table_create("a-name-of-20-chars-1", first, 2, SOCKET, &a, &err), 0);
-	ck_assert_int_eq(route_table_create("a-name-of-20-chars-2", second, 1, SOCKET, &b, &err), 0);
-	ck_assert_uint_eq(find(a, "10.0.0.1")->port, 1);
-	ck_assert_uint_eq(find(b, "10.0.0.1")->port, 2);
+	ck_assert_ptr_null(find(a, "10.0.0.10"));
+	ck_assert_uint_eq(find(b, "10.0.0.10")->port, 1);
+	ck_assert_uint_eq(find(a, "fd00::1")->port, 2);
 	route_table_destroy(a);
+	ck_assert_uint_eq(find(b, "10.0.0.1")->port, 1);
+	ck_assert_uint_eq(find(b, "fd00::1")->port, 2);
 	route_table_destroy(b);
 }
 END_TEST
@@ -382,7 +441,9 @@ int main(void)
 
 	tcase_add_checked_fixture(tests, eal_setup, eal_teardown);
 	tcase_set_timeout(tests, 120);
-	tcase_add_test(tests, random_lookups_agree_with_a_linear_search);
+	tcase_add_test(tests, random_lookups_of_many_routes_agree_with_a_linear_search);
+	tcase_add_test(tests, random_lookups_of_few_routes_agree_with_a_linear_search);
+	tcase_add_test(tests, only_a_family_of_many_routes_takes_a_large_table);
 	tcase_add_test(tests, the_longest_prefix_counts_at_both_of_its_edges);
 	tcase_add_test(tests, a_default_route_takes_what_no_other_takes);
 	tcase_add_test(tests, a_table_without_routes_drops_every_packet_as_no_route);

@@ -10,11 +10,10 @@ START_TEST(a_name_leads_to_its_value)
 {
 	struct name_index index;
 
-	name_index_init(&index, 3);
+	name_index_init(&index);
 	name_index_add(&index, "wan", 7);
 	name_index_add(&index, "lan", 0);
 	name_index_add(&index, "dmz", 5);
-	name_index_sort(&index);
 	ck_assert_int_eq(name_index_find(&index, "wan"), 7);
 	ck_assert_int_eq(name_index_find(&index, "lan"), 0);
 	ck_assert_int_eq(name_index_find(&index, "dmz"), 5);
@@ -25,17 +24,44 @@ START_TEST(a_name_leads_to_its_value)
 }
 END_TEST
 
-START_TEST(of_equal_names_the_least_value_is_found)
+START_TEST(a_name_that_is_added_again_keeps_its_value)
 {
 	struct name_index index;
 
-	name_index_init(&index, 4);
+	name_index_init(&index);
 	name_index_add(&index, "a", 9);
 	name_index_add(&index, "b", 4);
 	name_index_add(&index, "b", 2);
-	name_index_add(&index, "b", 3);
-	name_index_sort(&index);
-	ck_assert_int_eq(name_index_find(&index, "b"), 2);
+	ck_assert_int_eq(name_index_find(&index, "b"), 4);
+	name_index_fini(&index);
+}
+END_TEST
+
+START_TEST(a_name_that_was_removed_is_not_found)
+{
+	struct name_index index;
+
+	name_index_init(&index);
+	name_index_add(&index, "a", 9);
+	name_index_add(&index, "b", 4);
+	name_index_remove(&index, "a");
+	name_index_remove(&index, "c");
+	ck_assert_int_eq(name_index_find(&index, "a"), -1);
+	ck_assert_int_eq(name_index_find(&index, "b"), 4);
+	name_index_fini(&index);
+}
+END_TEST
+
+START_TEST(a_name_gets_another_value)
+{
+	struct name_index index;
+
+	name_index_init(&index);
+	name_index_add(&index, "a", 9);
+	name_index_set(&index, "a", 1);
+	name_index_set(&index, "b", 2);
+	ck_assert_int_eq(name_index_find(&index, "a"), 1);
+	ck_assert_int_eq(name_index_find(&index, "b"), -1);
 	name_index_fini(&index);
 }
 END_TEST
@@ -44,8 +70,7 @@ START_TEST(an_empty_index_finds_nothing)
 {
 	struct name_index index;
 
-	name_index_init(&index, 0);
-	name_index_sort(&index);
+	name_index_init(&index);
 	ck_assert_int_eq(name_index_find(&index, ""), -1);
 	name_index_fini(&index);
 }
@@ -58,12 +83,11 @@ START_TEST(a_hundred_thousand_numbered_names_are_all_found)
 	char(*names)[32] = calloc(MANY, sizeof(*names));
 	size_t found = 0;
 
-	name_index_init(&index, MANY);
+	name_index_init(&index);
 	for (size_t i = 0; i < MANY; i++) {
 		snprintf(names[i], sizeof(names[i]), "customer-tunnel-%06zu", (i * 7919) % MANY);
 		name_index_add(&index, names[i], i);
 	}
-	name_index_sort(&index);
 	for (size_t i = 0; i < MANY; i++)
 		found += name_index_find(&index, names[i]) == (long)i;
 	ck_assert_uint_eq(found, MANY);
@@ -80,7 +104,9 @@ int main(void)
 	int failed;
 
 	tcase_add_test(tcase, a_name_leads_to_its_value);
-	tcase_add_test(tcase, of_equal_names_the_least_value_is_found);
+	tcase_add_test(tcase, a_name_that_is_added_again_keeps_its_value);
+	tcase_add_test(tcase, a_name_that_was_removed_is_not_found);
+	tcase_add_test(tcase, a_name_gets_another_value);
 	tcase_add_test(tcase, an_empty_index_finds_nothing);
 	tcase_add_test(tcase, a_hundred_thousand_numbered_names_are_all_found);
 	suite_add_tcase(suite, tcase);

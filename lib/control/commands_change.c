@@ -1,0 +1,336 @@
+/* The commands that change what is: by a whole configuration, or by some SAs and policies. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/reload.h"
+#include "control/request.h"
+#include "control/retire.h"
+#include "control/sas.h"
+
+/* Names in one answer; the counts tell of the rest. */
+#define NAMES_SHOWN_MAX 1000
+
+/* `{"sas": {"added": ["hq"]}}`: put the name where it belongs. */
+static void name_append(void *argument, const char *what, const char *kind, const char *name)
+{
+	json_t *names = argument, *kinds = json_object_get(names, what), *list;
+
+	if (!kinds) {
+		kinds = json_object();
+		json_object_set_new(names, what, kinds);
+	}
+	list = json_object_get(kinds, kind);
+	if (!list) {
+		list = json_array();
+		json_object_set_new(kinds, kind, list);
+	}
+	if (json_array_size(list) < NAMES_SHOWN_MAX)
+		json_array_append_new(list, json_string(name));
+}
+
+static json_t *counts_json(const struct reload_counts *counts)
+{
+	return json_pack("{s:I, s:I, s:I}", "added", (json_int_t)counts->added, "changed",
+		(json_int_t)counts->changed, "removed", (json_int_t)counts->removed);
+}
+
+static json_t *summary_json(const struct reload_summary *summary)
+{
+	json_t *json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "sas", counts_json(&summary->sas), "policies",
+		counts_json(&summary->policies), "routes", counts_json(&summary->routes), "neighbours",
+		counts_json(&summary->neighbours), "icmp", summary->icmp);
+
+	if (summary->policies_reordered)
+		json_object_set_new(json, "policies_reordered", json_true());
+	return json;
+}
+
+/* Make the change, unless it is only to be told what it would be. */
+static int change_run(struct request *request, struct change *change, bool is_dry)
+{
+	uint64_t start_ns = clock_now_ns();
+	int ret;
+
+	if (report_total(&request->report) > 0)
+		return -EINVAL;
+	json_object_set_new(request->result, "made", json_boolean(!is_dry));
+	if (is_dry)
+		return 0;
+	ret = change_make(request->control, change, &request->err);
+	json_object_set_new(request->result, "microseconds",
+		json_integer((json_int_t)((clock_now_ns() - start_ns) / CLOCK_NS_PER_US)));
+	return ret;
+}
+
+static void log_made(const char *by, const struct reload_summary *summary)
+{
+	log_info("changed by=%s sas_added=%zu sas_changed=%zu sas_removed=%zu policies_added=%zu "
+		 "policies_changed=%zu policies_removed=%zu",
+		by, summary->sas.added, summary->sas.changed, summary->sas.removed, summary->policies.added,
+		summary->policies.changed, summary->policies.removed);
+}
+
+static int apply_file(struct request *request, const char *path, const char *by, bool is_dry)
+{
+	struct control *control = request->control;
+	struct reload_summary summary = {.tell = name_append, .argument = json_object()};
+	struct change change;
+	struct gateway wanted;
+	int ret;
+
+	json_object_set_new(request->result, "names", summary.argument);
+	ret = control->source->load(path, &wanted, &request->report);
+	if (ret != 0)
+		return err_set(&request->err, -ret, "%s has faults; nothing has changed", path);
+	change_init(&change);
+	reload_difference(control, &wanted, &change, &summary, &request->report);
+	json_object_set_new(request->result, "counts", summary_json(&summary));
+	ret = change_run(request, &change, is_dry);
+	change_fini(&change);
+	if (ret == 0 && !is_dry)
+		log_made(by, &summary);
+	else if (ret != 0 && request->err.text[0] == '\0')
+		err_set(&request->err, EINVAL, "%s can't be applied; nothing has changed", path);
+	return ret;
+}
+
+static int run_reload(struct request *request)
+{
+	bool is_dry = false;
+
+	if (request_bool(request, "dry_run", &is_dry) != 0)
+		return -EINVAL;
+	return apply_file(request, request->control->source->path, "reload", is_dry);
+}
+
+static int run_apply(struct request *request)
+{
+	const char *path = NULL;
+	bool is_dry = false;
+
+	if (request_string(request, "file", true, &path) != 0 ||
+		request_bool(request, "dry_run", &is_dry) != 0)
+		return -EINVAL;
+	if (path[0] != '/')
+		return err_set(&request->err, EINVAL, "the argument 'file' is an absolute path");
+	return apply_file(request, path, "apply", is_dry);
+}
+
+/* The names of a list; they stay the request's. */
+static int names_read(struct request *request, const char *argument, const char ***names, size_t *n)
+{
+	json_t *list = json_object_get(request->arguments, argument), *name;
+	size_t i;
+
+	if (list && !json_is_array(list))
+		return err_set(&request->err, EINVAL, "the argument '%s' is a list of names", argument);
+	json_array_foreach(list, i, name)
+	{
+		if (!json_is_string(name))
+			return err_set(
+				&request->err, EINVAL, "the argument '%s' is a list of names", argument);
+		*array_append(names, n) = json_string_value(name);
+	}
+	return 0;
+}
+
+/* What SAs and policies the request has, read by the configuration's schema: JSON is YAML too. */
+static int part_read(struct request *request, struct gateway *part)
+{
+	const struct config_source *source = request->control->source;
+	json_t *json = json_object();
+	char *text;
+	int ret;
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *key = i == 0 ? "sas" : "policies";
+		json_t *value = json_object_get(request->arguments, key);
+
+		if (value)
+			json_object_set(json, key, value);
+	}
+	text = json_dumps(json, 0);
+	json_decref(json);
+	if (!text)
+		return err_set(&request->err, ENOMEM, "no memory for the request");
+	ret = source->read_part(source->path, text, strlen(text), part, &request->report);
+	explicit_bzero(text, strlen(text));
+	free(text);
+	return ret != 0 ? err_set(&request->err, -ret, "the request has faults; nothing has changed") : 0;
+}
+
+static int gone_take(struct request *request, struct change *change, struct reload_summary *summary)
+{
+	int ret = names_read(request, "delete_sas", &change->gone, &change->n_gone);
+
+	for (size_t i = 0; ret == 0 && i < change->n_gone; i++) {
+		if (!sas_find(request->control, change->gone[i]))
+			return err_set(&request->err, ENOENT, "no SA is named '%s'", change->gone[i]);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(change->gone[i], change->gone[j]) == 0)
+				return err_set(&request->err, EINVAL, "'%s' is to be deleted twice",
+					change->gone[i]);
+		summary->sas.removed++;
+	}
+	return ret;
+}
+
+static int sas_take_new(struct request *request, struct gateway *part, bool replaces, struct change *change,
+	struct reload_summary *summary)
+{
+	for (size_t i = 0; i < part->n_sas; i++) {
+		struct sa_conf *conf = &part->sas[i];
+		const struct control_sa *found = sas_find(request->control, conf->name);
+
+		if (found && !replaces)
+			return err_set(&request->err, EEXIST, "an SA '%s' is there already", conf->name);
+		if (found && !reload_sa_may_change(
+				     &request->control->gateway->sas[found->index], conf, &request->err))
+			return -EINVAL;
+		summary->sas.added += !found;
+		summary->sas.changed += found != NULL;
+		*array_append(&change->fresh, &change->n_fresh) = *conf;
+		*conf = (struct sa_conf){0};
+	}
+	return 0;
+}
+
+static int policies_take_out(struct request *request, struct change *change, struct reload_summary *summary)
+{
+	const struct gateway *gateway = request->control->gateway;
+	const char **names = NULL;
+	size_t n = 0;
+	int ret = names_read(request, "delete_policies", &names, &n);
+
+	for (size_t i = 0; ret == 0 && i < n; i++) {
+		long place;
+
+		change_policies_begin(change, gateway);
+		place = change_policy_find(change, names[i]);
+		if (place < 0)
+			ret = err_set(&request->err, ENOENT, "no policy is named '%s'", names[i]);
+		else
+			change_policy_remove(change, (size_t)place, gateway);
+		summary->policies.removed++;
+	}
+	free(names);
+	return ret;
+}
+
+/* Where new policies go: before or after one that is named, or at the end. */
+static int place_read(struct request *request, const struct change *change, size_t *place)
+{
+	const char *before = NULL, *after = NULL, *name;
+	long found;
+
+	if (request_string(request, "before", false, &before) != 0 ||
+		request_string(request, "after", false, &after) != 0)
+		return -EINVAL;
+	*place = change->n_policies;
+	name = before ? before : after;
+	if (!name)
+		return 0;
+	if (before && after)
+		return err_set(&request->err, EINVAL, "a place is before a policy or after one");
+	found = change_policy_find(change, name);
+	if (found < 0)
+		return err_set(&request->err, ENOENT, "no policy is named '%s'", name);
+	*place = (size_t)found + (after != NULL);
+	return 0;
+}
+
+static int policies_take_new(struct request *request, struct gateway *part, bool replaces,
+	struct change *change, struct reload_summary *summary)
+{
+	const struct gateway *gateway = request->control->gateway;
+	size_t end;
+	int ret;
+
+	if (part->n_policies == 0)
+		return 0;
+	change_policies_begin(change, gateway);
+	ret = place_read(request, change, &end);
+	for (size_t i = 0; ret == 0 && i < part->n_policies; i++) {
+		struct policy *policy = &part->policies[i];
+		long found = change_policy_find(change, policy->name);
+		size_t place = found < 0 ? end++ : (size_t)found;
+
+		if (found >= 0 && !replaces)
+			return err_set(&request->err, EEXIST, "a policy '%s' is there already", policy->name);
+		if (found >= 0)
+			change_policy_remove(change, place, gateway);
+		change_policy_insert(change, place, policy);
+		summary->policies.added += found < 0;
+		summary->policies.changed += found >= 0;
+	}
+	return ret;
+}
+
+static int part_take(
+	struct request *request, struct gateway *part, struct change *change, struct reload_summary *summary)
+{
+	bool replaces = false;
+	int ret = request_bool(request, "replace", &replaces);
+
+	if (ret == 0)
+		ret = gone_take(request, change, summary);
+	if (ret == 0)
+		ret = sas_take_new(request, part, replaces, change, summary);
+	if (ret == 0)
+		ret = policies_take_out(request, change, summary);
+	return ret == 0 ? policies_take_new(request, part, replaces, change, summary) : ret;
+}
+
+static int run_change(struct request *request)
+{
+	struct reload_summary summary = {0};
+	struct change change;
+	struct gateway part;
+	bool is_dry = false;
+	int ret;
+
+	if (request_bool(request, "dry_run", &is_dry) != 0)
+		return -EINVAL;
+	change_init(&change);
+	ret = part_read(request, &part);
+	if (ret == 0) {
+		ret = part_take(request, &part, &change, &summary);
+		gateway_fini(&part);
+	}
+	if (ret == 0) {
+		change_check(request->control, &change, &request->report);
+		ret = change_run(request, &change, is_dry);
+	}
+	change_fini(&change);
+	json_object_set_new(request->result, "counts", summary_json(&summary));
+	if (ret == 0 && !is_dry)
+		log_made("change", &summary);
+	else if (ret != 0 && request->err.text[0] == '\0')
+		err_set(&request->err, EINVAL, "the change can't be made; nothing has changed");
+	return ret;
+}
+
+static int run_settled(struct request *request)
+{
+	json_object_set_new(
+		request->result, "pending", json_integer((json_int_t)retire_pending(request->control)));
+	return 0;
+}
+
+const struct command commands_change[] = {
+	{"reload", run_reload, "dry_run",
+		"Read the daemon's configuration file again and apply what is different; with `dry_run`, "
+		"only tell what that is."},
+	{"apply", run_apply, "file dry_run",
+		"The same with another file, by its absolute path, which the daemon reads."},
+	{"change", run_change, "sas policies delete_sas delete_policies before after replace dry_run",
+		"Add SAs (`sas`, by name, as in the configuration) and policies (a list; at the end, or "
+		"`before` or `after` a policy) and delete some (lists of names), all or nothing; with "
+		"`replace`, those of a name that there is take its place."},
+	{"settled", run_settled, "", "How many changes some worker has not adopted yet."},
+	{0},
+};

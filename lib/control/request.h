@@ -1,0 +1,60 @@
+/*
+ * A request by the control socket: one line of JSON to a command, and its answer to one line.
+ *
+ * Main thread only. `{"command": "show-sa", "arguments": {"name": "hq"}}` is answered with
+ * `{"version": 1, "ok": true, "result": {...}}`, or `"ok": false` and an `error`; a request's `id` comes back
+ * with its answer.
+ */
+#ifndef CULVERT_CONTROL_REQUEST_H
+#define CULVERT_CONTROL_REQUEST_H
+
+#include "base/report.h"
+#include "control/connection.h"
+#include "control/control.h"
+
+#include <jansson.h>
+
+struct request {
+	struct control *control;
+	struct connection *connection; /* for commands that go on telling */
+	json_t *arguments;             /* borrowed: an object, which may be empty */
+	json_t *result;                /* an object, for the command to fill */
+	struct err err;                /* for the command to fill when it fails */
+	struct report report;          /* the same, of a configuration */
+};
+
+/* Returns 0, or a negative errno with request->err set; findings in request->report count as well. */
+typedef int (*command_run)(struct request *request);
+
+struct command {
+	const char *name;
+	command_run run;
+	const char *arguments; /* the names that it takes, separated by spaces */
+	const char *text;      /* one sentence, for docs/control-protocol.md */
+};
+
+/* A table of commands, and the end of it has no name. */
+extern const struct command commands_show[];   /* control/commands_show.c */
+extern const struct command commands_change[]; /* control/commands_change.c */
+
+/* All commands: the i-th, or NULL behind the last. */
+const struct command *command_at(size_t i);
+
+/* Answer one line. The answer is queued on the connection. */
+void request_answer(struct control *control, struct connection *connection, const char *line, size_t length);
+
+/* The command `reload` without a connection, as a signal asks for it; the log has the answer. */
+void request_reload(struct control *control);
+
+/* Refuse: an answer without a request, as of a connection that can't be served. The caller frees it. */
+json_t *request_refusal(const char *text);
+
+/*
+ * The arguments. A missing one that is needed, or one of another type, is -EINVAL with request->err set;
+ * *value keeps what it was where an argument that is not needed is missing.
+ */
+int request_string(struct request *request, const char *name, bool is_needed, const char **value);
+int request_number(struct request *request, const char *name, bool is_needed, uint64_t max, uint64_t *value);
+int request_bool(struct request *request, const char *name, bool *value);
+
+#endif
