@@ -60,7 +60,8 @@ static const struct schema_choice tfcs[] = {{"mtu", SA_TFC_MTU}, {NULL, 0}};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
-static const struct schema_choice protocols[] = {{"any", SELECTOR_PROTOCOL_ANY}, {"tcp", IPPROTO_NUMBER_TCP},
+static const struct schema_choice protocols[] = {{"any", SELECTOR_PROTOCOL_ANY},
+	{"opaque", SELECTOR_PROTOCOL_OPAQUE}, {"mobility", IPPROTO_NUMBER_MH}, {"tcp", IPPROTO_NUMBER_TCP},
 	{"udp", IPPROTO_NUMBER_UDP}, {"icmp", IPPROTO_NUMBER_ICMP}, {"icmpv6", IPPROTO_NUMBER_ICMPV6},
 	{"sctp", PROTOCOL_SCTP}, {"dccp", PROTOCOL_DCCP}, {"udplite", PROTOCOL_UDPLITE}, {"esp", 50},
 	{"ah", 51}, {"gre", 47}, {"igmp", 2}, {"ospf", 89}, {"pim", 103}, {"vrrp", 112}, {"l2tp", 115},
@@ -111,7 +112,7 @@ static const struct schema_key workers_keys[] = {
 		.doc = "CPU numbers; one polling thread is pinned to each."},
 	{"crypto", .type = &read_driver, .shape = SHAPE_LIST, ITEMS(struct workers_conf, crypto, n_crypto),
 		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "ipsec_mb, aesni_mb",
-		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm it knows, which are all but 3DES; it encrypts in the call, so `async` passes it over."},
+		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm; it encrypts in the call, so `async` passes it over. Of what a driver in software decrypts, the driver compares the ICV, which the log warns of: before DPDK 26.07 those of IPsec-MB do it in a time that depends on it."},
 	{"crypto_mode", .type = &read_choice, FIELD(struct workers_conf, crypto_mode), .choices = crypto_modes,
 		.fallback = "auto",
 		.doc = "`sync` encrypts on the worker in the call, `async` enqueues and collects later; `auto` takes the faster for each algorithm."},
@@ -273,15 +274,17 @@ static const struct schema_key policy_keys[] = {
 		ITEMS(struct policy, selector.destinations, selector.n_destinations),
 		.items_min = 1, .absent = "any", .doc = "Destination addresses."},
 	{"protocol", .type = &read_protocol, FIELD(struct policy, selector.protocol), .choices = protocols, .absent = "any",
-		.doc = "The next layer protocol, after IPv6 extension headers."},
+		.doc = "The next layer protocol, after IPv6 extension headers. `opaque` is for IPv6 packets in which it can't be seen: fragments that are not the first, of packets with more extension headers. See `source_port`."},
 	{"source_port", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT16_MAX,
-		.absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite."},
+		.absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite. `opaque`, here and in the next keys, and with any protocol here and in `destination_port`, is for packets in which it can't be seen, as it is in fragments that are not the first, and for no others. A policy of the same direction that asks for it sees fragments as they come; without one, they are made whole for policies that name ports (RFC 4301 section 7)."},
 	{"destination_port", .type = &read_port_range, FIELD(struct policy, selector.destination_ports),
-		.max = UINT16_MAX, .absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite."},
+		.max = UINT16_MAX, .absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite, but `opaque` with any."},
 	{"icmp_type", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
 	{"icmp_code", .type = &read_port_range, FIELD(struct policy, selector.destination_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
+	{"mobility_type", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT8_MAX,
+		.absent = "any", .doc = "The type of the mobility header (RFC 6275 section 6.1), only with protocol mobility."},
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
 		.items_max = POLICY_BUNDLE_MAX, .absent = "none",
 		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order. `[]` is none yet: the packets are dropped, and the log says which SA they want."},
@@ -362,6 +365,21 @@ static void check_needs_protocol(struct reader *reader, const struct schema_resu
 		read_fault(reader, node, key, "needs protocol %s", needs);
 }
 
+/* Ports are seen both or not at all. */
+static void check_opaque(
+	struct reader *reader, const struct schema_result *result, const struct selector *selector)
+{
+	static const char *const keys[] = {"destination_port", "icmp_code"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct yaml_node *node = yaml_node_find(result->node, keys[i]);
+
+		if (node && selector_reads_opaque(selector) && selector_reads_ports(selector))
+			read_fault(reader, node, keys[i],
+				"matches nothing: one of two is opaque, and packets have both or none");
+	}
+}
+
 static void check_action(
 	struct reader *reader, const struct schema_result *result, const struct policy *policy)
 {
@@ -415,11 +433,16 @@ static void policy_finish(struct reader *reader, const struct schema_result *res
 	struct policy *policy = object;
 	bool has_ports = protocol_has_ports(policy->selector.protocol);
 	bool is_icmp = protocol_is_icmp(policy->selector.protocol);
+	bool is_mh = policy->selector.protocol == IPPROTO_NUMBER_MH;
 
-	check_needs_protocol(reader, result, "source_port", has_ports, with_ports);
-	check_needs_protocol(reader, result, "destination_port", has_ports, with_ports);
+	check_needs_protocol(reader, result, "source_port",
+		has_ports || port_range_is_opaque(&policy->selector.source_ports), with_ports);
+	check_needs_protocol(reader, result, "destination_port",
+		has_ports || port_range_is_opaque(&policy->selector.destination_ports), with_ports);
 	check_needs_protocol(reader, result, "icmp_type", is_icmp, icmp);
 	check_needs_protocol(reader, result, "icmp_code", is_icmp, icmp);
+	check_needs_protocol(reader, result, "mobility_type", is_mh, "mobility");
+	check_opaque(reader, result, &policy->selector);
 	check_action(reader, result, policy);
 	check_tell_sender(reader, result, policy);
 	policy_forget_faulty(result, policy);

@@ -146,11 +146,14 @@ static void split_inner(struct worker *w, struct burst *b, struct burst *host, s
 
 /*
  * Fragments to the gateway itself are made whole, and where policies look at ports, which later fragments
- * don't have, all are (RFC 4301 section 7). Else they pass as they are.
+ * don't have, all are (RFC 4301 section 7), unless there are policies for what can't be seen. Else they pass
+ * as they are. Two SPDs may be asked: the other one, or the same again.
  */
-static void defragment(struct worker *w, struct burst *b, bool policies_read_ports)
+static void defragment(struct worker *w, struct burst *b, const struct spd *spd, const struct spd *other)
 {
-	const struct local_addrs *only = policies_read_ports ? NULL : &w->snapshot->local;
+	bool read_ports = spd_reads_ports(spd) || spd_reads_ports(other);
+	bool read_opaque = spd_reads_opaque(spd) || spd_reads_opaque(other);
+	const struct local_addrs *only = read_ports && !read_opaque ? NULL : &w->snapshot->local;
 
 	reass_burst(w->reass, b, only, w->now_tsc, &w->drops);
 }
@@ -383,7 +386,7 @@ static void decapsulated(struct worker *w, struct burst *b)
 	}
 	if (unlikely(w->capture != NULL))
 		capture_inner(w->capture, CAPTURE_INNER_IN, b);
-	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
+	defragment(w, b, w->snapshot->spd_in, w->snapshot->spd_out);
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_selector(b, w->snapshot->alternatives_in, &errors, &w->tally);
 	if (errors.n > 0)
@@ -439,7 +442,7 @@ static void from_unprotected(struct worker *w, struct burst *b)
 	BURST(ipsec);
 	BURST(host);
 
-	defragment(w, b, spd_reads_ports(w->snapshot->spd_in));
+	defragment(w, b, w->snapshot->spd_in, w->snapshot->spd_in);
 	local_split(b, &w->snapshot->local_outside, &ipsec, &host, &w->drops);
 	clear_inbound(w, b);
 
@@ -457,7 +460,7 @@ static void from_protected(struct worker *w, struct burst *b)
 {
 	BURST(host);
 
-	defragment(w, b, spd_reads_ports(w->snapshot->spd_out));
+	defragment(w, b, w->snapshot->spd_out, w->snapshot->spd_out);
 	local_split(b, &w->snapshot->local, NULL, &host, &w->drops);
 	outbound(w, b);
 	to_host(w, &host);

@@ -169,7 +169,10 @@ static bool ipv6_read(struct rest *rest, struct quote *quote, bool *is_later)
 	quote->flow.destination = ip_addr_from_bytes(IP_V6, &ip.dst_addr);
 	quote->flow.protocol = ip.proto;
 	rest_skip(rest, sizeof(ip));
-	return ipv6_extensions_read(rest, quote, is_later);
+	if (!ipv6_extensions_read(rest, quote, is_later))
+		return false;
+	quote->flow.hides_protocol = ipv6_is_extension(quote->flow.protocol);
+	return true;
 }
 
 /* Whether it is ESP that the UDP packet carried, the SA that is then found says. */
@@ -271,6 +274,8 @@ struct flow flow_reversed(const struct flow *flow)
 
 	reversed.source = flow->destination;
 	reversed.destination = flow->source;
+	if (flow->protocol == IPPROTO_MH) /* one type, which has no reverse */
+		return reversed;
 	if (flow->protocol == IPPROTO_ICMP || flow->protocol == IPPROTO_ICMPV6) {
 		reversed.source_port = echo_reversed(flow->protocol, flow->source_port);
 		return reversed;

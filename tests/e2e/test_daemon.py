@@ -183,6 +183,19 @@ class Signals(unittest.TestCase):
                 self.assertEqual(run.stderr.count(f"crypto esp={esp} {expected}\n"), 1)
                 self.assertEqual(run.stderr.count("crypto esp="), 1)
 
+    def test_the_log_warns_where_a_driver_compares_icvs_with_memcmp(self):
+        # ESP-3: nowhere, unless the configuration asks for a driver of IPsec-MB.
+        for workers, warns in (({}, False), ({"crypto_mode": "async"}, True), ({"crypto": ["aesni_gcm"]}, True),
+                               ({"crypto": ["openssl"]}, False)):
+            for esp in ("aes128gcm16",) if "crypto" in workers else ("aes128gcm16", "3des-sha256"):
+                site = Site(way="default")
+                site.tunnel(esp=esp, **({"allow_insecure": True} if esp.startswith("3des") else {}))
+                site.conf["workers"].update(workers)
+
+                run = site.run(lan=[udp(A.host[4], B.host[4])])
+
+                self.assertEqual(run.stderr.count(f"compares the ICVs of esp={esp},"), int(warns), run.stderr)
+
     def test_until_idle_ends_it_when_nothing_comes(self):
         site = Site()
         site.tunnel()
