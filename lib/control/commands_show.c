@@ -262,7 +262,9 @@ static json_t *names_json(char *const *names, size_t n)
 
 static void put_ports(json_t *object, const char *key, const struct port_range *range)
 {
-	if (!port_range_is_any(range))
+	if (port_range_is_opaque(range))
+		put_text(object, key, "opaque");
+	else if (!port_range_is_any(range))
 		json_object_set_new(object, key, json_sprintf("%u-%u", range->first, range->last));
 }
 
@@ -285,7 +287,9 @@ static json_t *policy_json(const struct policy *policy)
 	if (selector->n_destinations > 0)
 		json_object_set_new(
 			object, "destination", ranges_json(selector->destinations, selector->n_destinations));
-	if (selector->protocol != SELECTOR_PROTOCOL_ANY)
+	if (selector->protocol == SELECTOR_PROTOCOL_OPAQUE)
+		put_text(object, "protocol", "opaque");
+	else if (selector->protocol != SELECTOR_PROTOCOL_ANY)
 		json_object_set_new(object, "protocol", json_integer(selector->protocol));
 	put_ports(object, "source_port", &selector->source_ports);
 	put_ports(object, "destination_port", &selector->destination_ports);

@@ -46,6 +46,7 @@ static void setup(void)
 	eal_setup();
 	gateway_env_begin(&env, SITE);
 	control_directory_set(&env.gateway);
+	state_directory_set(&env.gateway);
 	report_init(&report);
 	err = (struct err){0};
 }
