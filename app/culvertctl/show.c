@@ -3,6 +3,7 @@
  */
 #include "show.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -376,6 +377,18 @@ static void put_if_given(json_t *arguments, const char *key, const char *value)
 		json_object_set_new(arguments, key, json_string(value));
 }
 
+/* As a number, whatever its base was. */
+static int put_spi(json_t *arguments, const char *text, struct err *err)
+{
+	char *end;
+	long long spi = strtoll(text, &end, 0);
+
+	if (end == text || *end != '\0' || spi < 0 || spi > UINT32_MAX)
+		return err_set(err, EINVAL, "--spi takes an SPI, as 0x1001, not '%s'", text);
+	json_object_set_new(arguments, "spi", json_integer(spi));
+	return 0;
+}
+
 static enum command_result show_sas(const struct invocation *call, struct err *err)
 {
 	struct invocation invocation = *call;
@@ -390,7 +403,10 @@ static enum command_result show_sas(const struct invocation *call, struct err *e
 	arguments = page_json(&page);
 	put_if_given(arguments, "name", invocation.argc > 0 ? invocation.argv[0] : NULL);
 	put_if_given(arguments, "address", address);
-	put_if_given(arguments, "spi", spi);
+	if (spi && put_spi(arguments, spi, err) != 0) {
+		json_decref(arguments);
+		return COMMAND_MISUSED;
+	}
 	put_if_given(arguments, "direction", direction);
 	return show_list(&invocation, "show-sas", "sas", arguments, COLUMNS(sa_columns), err);
 }

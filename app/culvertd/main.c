@@ -20,8 +20,11 @@
 #include "control/eal.h"
 #include "control/host_if.h"
 #include "control/lock.h"
+#include "control/metrics_http.h"
 #include "control/ports.h"
 #include "control/privileges.h"
+#include "control/secrecy.h"
+#include "control/seq_store.h"
 #include "control/server.h"
 #include "control/service.h"
 #include "control/tables.h"
@@ -87,6 +90,17 @@ static void ports_end(struct control *control)
 	ports_close(&control->ports);
 }
 
+static int sequences_begin(struct control *control, struct err *err __attribute__((unused)))
+{
+	control->sequences = seq_store_create(control->gateway->state_directory);
+	return 0;
+}
+
+static void sequences_end(struct control *control)
+{
+	seq_store_destroy(control->sequences);
+}
+
 static int traffic_begin(struct control *control, struct err *err)
 {
 	return ports_start(&control->ports, err);
@@ -112,6 +126,7 @@ static int nothing_begin(
 	return 0;
 }
 
+/* What privileges_begin gives up does not come back. */
 static const struct part parts[] = {
 	{service_begin, service_end},
 	{lock_begin, lock_end},
@@ -121,15 +136,19 @@ static const struct part parts[] = {
 	{tables_create, tables_destroy},
 	{workers_create, workers_destroy},
 	{watches_create, watches_destroy},
+	{sequences_begin, sequences_end},
 	{change_begin, change_end},
 	{host_if_create, host_if_destroy},
 	{audit_log_create, audit_log_destroy},
+	{nothing_begin, tracing_destroy}, /* workers have stopped, as in the next */
+	{nothing_begin, capturing_destroy},
 	{telemetry_begin, telemetry_end},
+	{metrics_http_begin, metrics_http_end},
 	{server_create, server_destroy},
 	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
 	{workers_launch, workers_stop},
-	{privileges_begin, nothing_end}, /* what was given up does not come back */
+	{privileges_begin, nothing_end},
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -155,6 +174,8 @@ static void signals_catch(void)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGUSR1, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	/* A file that may not become longer is an error like others. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
@@ -166,9 +187,9 @@ static int run(struct gateway *gateway, const struct options *options)
 	struct control control = {
 		.gateway = gateway,
 		.source = &source,
+		.filter = !options->no_seccomp,
 		.version = CULVERT_VERSION,
 		.begun_ns = clock_now_ns(),
-		.filter = !options->no_seccomp,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	struct err err;
@@ -215,13 +236,14 @@ int main(int argc, char **argv)
 		fputs(options.help ? options_usage() : "culvertd " CULVERT_VERSION "\n", stdout);
 		return EXIT_SUCCESS;
 	}
-	/* Before a key is read. */
-	privileges_protect_memory();
+	if (!options.check_only)
+		secrecy_begin();
 	signals_catch();
 	if (load(options.config, &gateway) != 0)
 		return EXIT_FAILURE;
 	if (!options.check_only) {
 		control_directory_set(&gateway);
+		state_directory_set(&gateway);
 		exit_code = run(&gateway, &options);
 	}
 	gateway_fini(&gateway);

@@ -376,13 +376,18 @@ static bool port_range_read(
 	size_t length = strlen(node->text), first_length = dash ? (size_t)(dash - node->text) : length;
 	struct port_range range;
 	uint64_t first, last;
-	char what[96];
+	char what[112];
 
+	if (strcmp(node->text, "opaque") == 0) {
+		range = (struct port_range)SELECTOR_PORTS_OPAQUE;
+		memcpy(field, &range, sizeof(range));
+		return true;
+	}
 	if (!parse_number(node->text, first_length, &first) ||
 		!parse_number(
 			dash ? dash + 1 : node->text, dash ? length - first_length - 1 : length, &last) ||
 		first > last || last > key->max) {
-		snprintf(what, sizeof(what), "a number from 0 to %u or a range of them (first-last)",
+		snprintf(what, sizeof(what), "a number from 0 to %u, a range of them (first-last) or opaque",
 			(unsigned)key->max);
 		return expects(reader, node, what);
 	}
@@ -391,7 +396,7 @@ static bool port_range_read(
 	return true;
 }
 
-const struct schema_type read_port_range = {"a number or a range (`first-last`)", port_range_read};
+const struct schema_type read_port_range = {"`opaque`, a number or a range (`first-last`)", port_range_read};
 
 /* There are too many to list. */
 static bool expects_algorithm(struct reader *reader, const struct yaml_node *node)

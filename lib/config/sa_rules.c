@@ -108,6 +108,7 @@ static void check_meaning(struct reader *reader, const struct schema_result *res
 		{"lookup", NO_IPCOMP, "IPComp is found by its CPI and destination (RFC 3173 section 3.3)"},
 		{"replay_window", NO_IPCOMP, OF_IPCOMP},
 		{"esn", NO_IPCOMP, OF_IPCOMP},
+		{"allow_static_iv_reuse", NO_IPCOMP, OF_IPCOMP},
 		{"rekey_bytes", NO_IPCOMP, OF_IPCOMP},
 		{"life_bytes", NO_IPCOMP, OF_IPCOMP},
 		{"rekey_packets", NO_IPCOMP, OF_IPCOMP},

@@ -60,7 +60,8 @@ static const struct schema_choice tfcs[] = {{"mtu", SA_TFC_MTU}, {NULL, 0}};
 static const struct schema_choice directions[] = {{"in", POLICY_IN}, {"out", POLICY_OUT}, {NULL, 0}};
 static const struct schema_choice actions[] = {
 	{"protect", POLICY_PROTECT}, {"bypass", POLICY_BYPASS}, {"discard", POLICY_DISCARD}, {NULL, 0}};
-static const struct schema_choice protocols[] = {{"any", SELECTOR_PROTOCOL_ANY}, {"tcp", IPPROTO_NUMBER_TCP},
+static const struct schema_choice protocols[] = {{"any", SELECTOR_PROTOCOL_ANY},
+	{"opaque", SELECTOR_PROTOCOL_OPAQUE}, {"mobility", IPPROTO_NUMBER_MH}, {"tcp", IPPROTO_NUMBER_TCP},
 	{"udp", IPPROTO_NUMBER_UDP}, {"icmp", IPPROTO_NUMBER_ICMP}, {"icmpv6", IPPROTO_NUMBER_ICMPV6},
 	{"sctp", PROTOCOL_SCTP}, {"dccp", PROTOCOL_DCCP}, {"udplite", PROTOCOL_UDPLITE}, {"esp", 50},
 	{"ah", 51}, {"gre", 47}, {"igmp", 2}, {"ospf", 89}, {"pim", 103}, {"vrrp", 112}, {"l2tp", 115},
@@ -75,6 +76,9 @@ static const struct schema_key control_keys[] = {
 	{"directory", .type = &read_path, FIELD(struct gateway, control_directory),
 		.absent = "chosen by the daemon",
 		.doc = "Where the daemon keeps its lock and its control socket; one daemon holds it."},
+	{"state_directory", .type = &read_path, FIELD(struct gateway, state_directory),
+		.absent = "chosen by the daemon",
+		.doc = "Where the daemon keeps what must outlive it: which sequence numbers of each static key were used, so that none is used again. One daemon holds it, on a local file system that a reboot leaves as it is. Else it is `$STATE_DIRECTORY`, or `/var/lib/culvert`, or for an ordinary user `$XDG_STATE_HOME/culvert` or `~/.local/state/culvert`."},
 	{"socket", .type = &read_path, FIELD(struct gateway, control_socket),
 		.absent = "`control.sock` in the directory",
 		.doc = "The Unix socket by which `culvertctl` and programs ask the gateway and change it (mode 0660)."},
@@ -82,6 +86,14 @@ static const struct schema_key control_keys[] = {
 		.doc = "The group whose members may use the socket, if there is such a group; beside them root and the daemon's own user may."},
 	{"audit", .type = &read_bool, FIELD(struct gateway, audit), .fallback = "true",
 		.doc = "Log what RFC 4301 and RFC 4303 call auditable events: packets of no SA, replays, wrong ICVs, packets that their SA may not carry or that came in clear, SAs that have ended. A flood is told of by a few lines and a count."},
+};
+
+static const struct schema_key capture_keys[] = {
+	{"directory", .type = &read_path, FIELD(struct gateway, capture_directory),
+		.absent = "none, and nothing can be captured",
+		.doc = "The directory that captures are written to. Who asks for a capture names a file in it, and no other path."},
+	{"allow_inner", .type = &read_bool, FIELD(struct gateway, capture_inner), .fallback = "false",
+		.doc = "Captures may show in clear what tunnels protect: packets before encryption and after decryption, and the frames of protected ports. Without it, the frames of unprotected ports alone are captured."},
 };
 
 static const struct schema_key memory_keys[] = {
@@ -100,7 +112,7 @@ static const struct schema_key workers_keys[] = {
 		.doc = "CPU numbers; one polling thread is pinned to each."},
 	{"crypto", .type = &read_driver, .shape = SHAPE_LIST, ITEMS(struct workers_conf, crypto, n_crypto),
 		.choices = drivers, .items_min = 1, .items_max = CRYPTO_DRIVERS_MAX, .fallback = "ipsec_mb, aesni_mb",
-		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm it knows, which are all but 3DES; it encrypts in the call, so `async` passes it over."},
+		.doc = "Crypto drivers in order of preference; a PCI address is that of a QAT device. `ipsec_mb` is IPsec-MB without cryptodev, the fastest for every algorithm; it encrypts in the call, so `async` passes it over. Of what a driver in software decrypts, the driver compares the ICV, which the log warns of: before DPDK 26.07 those of IPsec-MB do it in a time that depends on it."},
 	{"crypto_mode", .type = &read_choice, FIELD(struct workers_conf, crypto_mode), .choices = crypto_modes,
 		.fallback = "auto",
 		.doc = "`sync` encrypts on the worker in the call, `async` enqueues and collects later; `auto` takes the faster for each algorithm."},
@@ -196,6 +208,8 @@ static const struct schema_key sa_keys[] = {
 		.doc = "Outbound: dummy packets of random lengths to send beside the traffic (RFC 4303 section 2.6)."},
 	{"allow_insecure", .type = &read_bool, FIELD(struct sa_conf, allow_insecure), .fallback = "false",
 		.doc = "Accept an algorithm of the table that is marked as insecure, on this SA."},
+	{"allow_static_iv_reuse", .type = &read_bool, FIELD(struct sa_conf, allow_static_iv_reuse), .fallback = "false",
+		.doc = "Outbound: keep nothing on disk for the key, so that after a restart the SA begins with number 1 again. With AES-GCM, CCM, CTR, GMAC or ChaCha20-Poly1305 packets under one nonce tell what is in them, and let others be forged (RFC 8221 section 3): for tests, or keys that are made anew for each start. Within one run no number is used twice all the same."},
 	{"for_dscp", .type = &read_dscp, .shape = SHAPE_ONE_OR_LIST, ITEMS(struct sa_conf, for_dscp, n_for_dscp),
 		.choices = dscp_names, .items_min = 1, .items_max = SA_DSCP_MAX + 1, .absent = "any",
 		.doc = "As an outbound policy's alternative: only for packets with one of these DSCPs."},
@@ -238,6 +252,15 @@ static const struct schema_key icmp_keys[] = {
 		.doc = "After so long without another such error, a path MTU is forgotten (RFC 1191 section 6.3)."},
 };
 
+static const struct schema_key metrics_keys[] = {
+	{"address", .type = &read_address, FIELD(struct metrics_conf, address), .fallback = "127.0.0.1",
+		.doc = "Where to listen, an address of this machine: `0.0.0.0` or `::` is all of them. Nobody is asked who he is, so let no stranger reach it."},
+	{"port", .type = &read_number, FIELD(struct metrics_conf, port), .max = UINT16_MAX, .fallback = "0",
+		.doc = "The TCP port; 9464 is usual, 0 serves no metrics."},
+	{"sas", .type = &read_bool, FIELD(struct metrics_conf, sas), .fallback = "true",
+		.doc = "Serve the numbers of each SA too. With `false` a scrape stays small however many SAs there are."},
+};
+
 static const struct schema_key policy_keys[] = {
 	{"name", .type = &read_name, FIELD(struct policy, name), .max = NAME_MAX_LENGTH, .required = true,
 		.doc = "Its name, of one policy only."},
@@ -251,15 +274,17 @@ static const struct schema_key policy_keys[] = {
 		ITEMS(struct policy, selector.destinations, selector.n_destinations),
 		.items_min = 1, .absent = "any", .doc = "Destination addresses."},
 	{"protocol", .type = &read_protocol, FIELD(struct policy, selector.protocol), .choices = protocols, .absent = "any",
-		.doc = "The next layer protocol, after IPv6 extension headers."},
+		.doc = "The next layer protocol, after IPv6 extension headers. `opaque` is for IPv6 packets in which it can't be seen: fragments that are not the first, of packets with more extension headers. See `source_port`."},
 	{"source_port", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT16_MAX,
-		.absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite."},
+		.absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite. `opaque`, here and in the next keys, and with any protocol here and in `destination_port`, is for packets in which it can't be seen, as it is in fragments that are not the first, and for no others. A policy of the same direction that asks for it sees fragments as they come; without one, they are made whole for policies that name ports (RFC 4301 section 7)."},
 	{"destination_port", .type = &read_port_range, FIELD(struct policy, selector.destination_ports),
-		.max = UINT16_MAX, .absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite."},
+		.max = UINT16_MAX, .absent = "any", .doc = "Only with protocol tcp, udp, sctp, dccp or udplite, but `opaque` with any."},
 	{"icmp_type", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
 	{"icmp_code", .type = &read_port_range, FIELD(struct policy, selector.destination_ports), .max = UINT8_MAX,
 		.absent = "any", .doc = "Only with protocol icmp or icmpv6."},
+	{"mobility_type", .type = &read_port_range, FIELD(struct policy, selector.source_ports), .max = UINT8_MAX,
+		.absent = "any", .doc = "The type of the mobility header (RFC 6275 section 6.1), only with protocol mobility."},
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
 		.items_max = POLICY_BUNDLE_MAX, .absent = "none",
 		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order. `[]` is none yet: the packets are dropped, and the log says which SA they want."},
@@ -340,6 +365,21 @@ static void check_needs_protocol(struct reader *reader, const struct schema_resu
 		read_fault(reader, node, key, "needs protocol %s", needs);
 }
 
+/* Ports are seen both or not at all. */
+static void check_opaque(
+	struct reader *reader, const struct schema_result *result, const struct selector *selector)
+{
+	static const char *const keys[] = {"destination_port", "icmp_code"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct yaml_node *node = yaml_node_find(result->node, keys[i]);
+
+		if (node && selector_reads_opaque(selector) && selector_reads_ports(selector))
+			read_fault(reader, node, keys[i],
+				"matches nothing: one of two is opaque, and packets have both or none");
+	}
+}
+
 static void check_action(
 	struct reader *reader, const struct schema_result *result, const struct policy *policy)
 {
@@ -393,17 +433,23 @@ static void policy_finish(struct reader *reader, const struct schema_result *res
 	struct policy *policy = object;
 	bool has_ports = protocol_has_ports(policy->selector.protocol);
 	bool is_icmp = protocol_is_icmp(policy->selector.protocol);
+	bool is_mh = policy->selector.protocol == IPPROTO_NUMBER_MH;
 
-	check_needs_protocol(reader, result, "source_port", has_ports, with_ports);
-	check_needs_protocol(reader, result, "destination_port", has_ports, with_ports);
+	check_needs_protocol(reader, result, "source_port",
+		has_ports || port_range_is_opaque(&policy->selector.source_ports), with_ports);
+	check_needs_protocol(reader, result, "destination_port",
+		has_ports || port_range_is_opaque(&policy->selector.destination_ports), with_ports);
 	check_needs_protocol(reader, result, "icmp_type", is_icmp, icmp);
 	check_needs_protocol(reader, result, "icmp_code", is_icmp, icmp);
+	check_needs_protocol(reader, result, "mobility_type", is_mh, "mobility");
+	check_opaque(reader, result, &policy->selector);
 	check_action(reader, result, policy);
 	check_tell_sender(reader, result, policy);
 	policy_forget_faulty(result, policy);
 }
 
 static const struct schema control_schema = {.title = "control", KEYS(control_keys)};
+static const struct schema capture_schema = {.title = "capture", KEYS(capture_keys)};
 static const struct schema memory_schema = {.title = "memory", KEYS(memory_keys)};
 static const struct schema workers_schema = {
 	.title = "workers", KEYS(workers_keys), .finish = workers_finish};
@@ -419,6 +465,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.name_offset = offsetof(struct sa_conf, name),
 	.name_max = NAME_MAX_LENGTH};
 static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
+static const struct schema metrics_schema = {.title = "metrics", KEYS(metrics_keys)};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
@@ -452,6 +499,10 @@ static const struct schema_key gateway_keys[] = {
 	KEYS_OF_A_CHANGE,
 	{"icmp", .shape = SHAPE_OBJECT, .object = &icmp_schema, FIELD(struct gateway, icmp),
 		.doc = "What is made of ICMP errors that nobody has authenticated."},
+	{"metrics", .shape = SHAPE_OBJECT, .object = &metrics_schema, FIELD(struct gateway, metrics),
+		.doc = "Metrics over HTTP, as OpenMetrics or for Prometheus, at `/metrics`."},
+	{"capture", .shape = SHAPE_OBJECT, .object = &capture_schema,
+		.doc = "What may be captured of packets, and to where (`pcapng` files)."},
 };
 /* clang-format on */
 

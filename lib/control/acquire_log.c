@@ -28,13 +28,15 @@ void acquire_log_fini(struct acquire_log *log)
 	*log = (struct acquire_log){0};
 }
 
-/* ` source_port=1 destination_port=2`, ` icmp_type=8 icmp_code=0`, or nothing. */
+/* ` source_port=1 destination_port=2`, ` icmp_type=8 icmp_code=0`, ` mobility_type=5`, or nothing. */
 static const char *ports_text(const struct flow *flow, char text[PORTS_TEXT_MAX])
 {
 	bool is_icmp = flow->protocol == IPPROTO_NUMBER_ICMP || flow->protocol == IPPROTO_NUMBER_ICMPV6;
 
 	text[0] = '\0';
-	if (flow->has_ports)
+	if (flow->has_ports && flow->protocol == IPPROTO_NUMBER_MH)
+		snprintf(text, PORTS_TEXT_MAX, " mobility_type=%u", flow->source_port);
+	else if (flow->has_ports)
 		snprintf(text, PORTS_TEXT_MAX,
 			is_icmp ? " icmp_type=%u icmp_code=%u" : " source_port=%u destination_port=%u",
 			flow->source_port, flow->destination_port);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_lcore.h>
 #include <rte_malloc.h>
@@ -18,6 +19,27 @@
 
 #define PART_NAME_MAX 24 /* with the generation, since two of a kind are there for a while */
 
+/* RFC 4303 section 3.4.4: by memcmp, as the drivers of IPsec-MB do it before DPDK 26.07. */
+static bool is_icv_compared_in_the_open(
+	const struct crypto_device *device, const struct crypto_session *session)
+{
+	static const char drivers[] = "crypto_aesni_"; /* mb and gcm */
+
+	return session->path != CRYPTO_PATH_DIRECT &&
+	       strncmp(device->name, drivers, sizeof(drivers) - 1) == 0;
+}
+
+static void log_device(const struct control *control, const struct sa *sa)
+{
+	const struct crypto_device *device = &control->crypto.devices[sa->session.queue];
+
+	log_info("crypto esp=%s device=%s synchronous=%s", sa->alg->name, device->name,
+		sa->session.path == CRYPTO_PATH_QUEUE ? "no" : "yes");
+	if (is_icv_compared_in_the_open(device, &sa->session))
+		log_warning("device=%s compares the ICVs of esp=%s, in a time that depends on them",
+			device->name, sa->alg->name);
+}
+
 /* Where the SAs of each algorithm have their sessions: all of one algorithm go the same way. */
 void apply_log_devices(const struct control *control)
 {
@@ -29,9 +51,7 @@ void apply_log_devices(const struct control *control)
 
 			if (sa->alg != alg)
 				continue;
-			log_info("crypto esp=%s device=%s synchronous=%s", alg->name,
-				control->crypto.devices[sa->session.queue].name,
-				sa->session.path == CRYPTO_PATH_QUEUE ? "no" : "yes");
+			log_device(control, sa);
 			break;
 		}
 	}
@@ -302,5 +322,5 @@ void apply_path_mtu(struct sa *sa, const struct snapshot *snapshot)
 	if (hop)
 		path_mtu_set_link(sa, hop->mtu_bytes);
 	else if (!sa->inbound)
-		log_warning("sa=%s has no route to its destination", sa->name);
+		log_warning("there is no route to the destination sa=%s", sa->name);
 }

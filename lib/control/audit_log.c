@@ -55,7 +55,9 @@ static void put_flow(struct line *line, const char *prefix, const struct flow *f
 	put(line, " %ssource=%s", prefix, ip_addr_format(&flow->source, text));
 	put(line, " %sdestination=%s", prefix, ip_addr_format(&flow->destination, text));
 	put(line, " %sprotocol=%u", prefix, flow->protocol);
-	if (flow->has_ports)
+	if (flow->has_ports && flow->protocol == IPPROTO_NUMBER_MH)
+		put(line, " %smobility_type=%u", prefix, flow->source_port);
+	else if (flow->has_ports)
 		put(line,
 			is_icmp ? " %sicmp_type=%u %sicmp_code=%u"
 				: " %ssource_port=%u %sdestination_port=%u",
@@ -74,7 +76,9 @@ static void put_ranges(struct line *line, const char *key, const struct ip_range
 
 static void put_ports(struct line *line, const char *key, const struct port_range *range)
 {
-	if (!port_range_is_any(range))
+	if (port_range_is_opaque(range))
+		put(line, " %s=opaque", key);
+	else if (!port_range_is_any(range))
 		put(line, " %s=%u-%u", key, range->first, range->last);
 }
 
@@ -82,7 +86,9 @@ static void put_selector(struct line *line, const struct selector *selector)
 {
 	put_ranges(line, "sa_source", selector->sources, selector->n_sources);
 	put_ranges(line, "sa_destination", selector->destinations, selector->n_destinations);
-	if (selector->protocol != SELECTOR_PROTOCOL_ANY)
+	if (selector->protocol == SELECTOR_PROTOCOL_OPAQUE)
+		put(line, " sa_protocol=opaque");
+	else if (selector->protocol != SELECTOR_PROTOCOL_ANY)
 		put(line, " sa_protocol=%d", selector->protocol);
 	put_ports(line, "sa_source_port", &selector->source_ports);
 	put_ports(line, "sa_destination_port", &selector->destination_ports);

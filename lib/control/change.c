@@ -13,6 +13,7 @@
 #include "control/links.h"
 #include "control/retire.h"
 #include "control/sas.h"
+#include "control/seq_store.h"
 #include "control/watches.h"
 #include "datapath/snapshot.h"
 #include "ipsec/natt.h"
@@ -268,7 +269,7 @@ static void displace_all(struct making *making)
 			sas_exchange(making->control, placed->place, &placed->conf, &placed->sa);
 		else
 			placed->sa = sas_take(making->control, placed->place, &placed->conf);
-		sa_destroy(placed->sa);
+		sas_unmake(making->control, placed->sa);
 		sa_conf_fini(&placed->conf);
 	}
 }
@@ -572,6 +573,14 @@ static int snapshot_make(struct making *making, struct snapshot **snapshot, stru
 	return ret;
 }
 
+/* One write for all that are fresh. */
+static int sequences_reserve(struct making *making, struct err *err)
+{
+	struct seq_store *sequences = making->control->sequences;
+
+	return sequences && making->n_placed > 0 ? seq_store_commit(sequences, err) : 0;
+}
+
 static int all_make(struct making *making, struct snapshot **snapshot, struct err *err)
 {
 	int ret = fresh_make(making, err);
@@ -584,6 +593,8 @@ static int all_make(struct making *making, struct snapshot **snapshot, struct er
 		ret = links_change(making, err);
 	else
 		follows_link(making);
+	if (ret == 0)
+		ret = sequences_reserve(making, err);
 	if (ret == 0)
 		ret = sads_change(making, err);
 	return ret == 0 ? snapshot_make(making, snapshot, err) : ret;

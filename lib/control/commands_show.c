@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -293,7 +292,9 @@ static json_t *names_json(char *const *names, size_t n)
 
 static void put_ports(json_t *object, const char *key, const struct port_range *range)
 {
-	if (!port_range_is_any(range))
+	if (port_range_is_opaque(range))
+		put_text(object, key, "opaque");
+	else if (!port_range_is_any(range))
 		json_object_set_new(object, key, json_sprintf("%u-%u", range->first, range->last));
 }
 
@@ -316,7 +317,9 @@ static json_t *policy_json(const struct policy *policy)
 	if (selector->n_destinations > 0)
 		json_object_set_new(
 			object, "destination", ranges_json(selector->destinations, selector->n_destinations));
-	if (selector->protocol != SELECTOR_PROTOCOL_ANY)
+	if (selector->protocol == SELECTOR_PROTOCOL_OPAQUE)
+		put_text(object, "protocol", "opaque");
+	else if (selector->protocol != SELECTOR_PROTOCOL_ANY)
 		json_object_set_new(object, "protocol", json_integer(selector->protocol));
 	put_ports(object, "source_port", &selector->source_ports);
 	put_ports(object, "destination_port", &selector->destination_ports);
@@ -415,20 +418,12 @@ static int filter_read_address(struct request *request, struct sa_filter *filter
 
 static int filter_read_spi(struct request *request, struct sa_filter *filter)
 {
-	const char *text = NULL;
-	unsigned long long spi = 0;
-	char *end = NULL;
-	int ret = request_string(request, "spi", false, &text);
+	uint64_t spi = UINT64_MAX;
+	int ret = request_number(request, "spi", false, UINT32_MAX, &spi);
 
-	if (ret != 0 || !text)
-		return ret;
-	errno = 0;
-	spi = strtoull(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || spi > UINT32_MAX)
-		return err_set(&request->err, EINVAL, "the argument 'spi' is an SPI as text: \"0x1001\"");
-	filter->has_spi = true;
+	filter->has_spi = ret == 0 && spi != UINT64_MAX;
 	filter->spi = (uint32_t)spi;
-	return 0;
+	return ret;
 }
 
 static int filter_read_direction(struct request *request, struct sa_filter *filter)
@@ -624,7 +619,7 @@ const struct command commands_show[] = {
 		"and `?`."},
 	{"show-sas", show_sas, "offset limit name address spi direction",
 		"The SAs, a page at a time; those whose name matches a pattern, that have the address at "
-		"either end, of that SPI (as text), or of that direction (`in` or `out`)."},
+		"either end, of that SPI, or of that direction (`in` or `out`)."},
 	{"show-sa", show_sa, "name", "All that is known of one SA."},
 	{0},
 };

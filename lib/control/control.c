@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/host_if.h"
+#include "control/metrics_http.h"
 #include "control/request.h"
 #include "control/retire.h"
 #include "control/server.h"
@@ -80,9 +81,10 @@ static int serve(struct control *control, struct control_requests *requests, uin
 			return -EIO;
 		host_if_poll(control, now_ns);
 		watches_poll(control, now_ns);
+		service_poll(&control->service, control->qsbr, now_ns);
 		retire_poll(control);
 		server_poll(control, now_ns);
-		service_poll(&control->service, control->qsbr, now_ns);
+		metrics_http_poll(control);
 		if (requests->reload) {
 			requests->reload = 0;
 			service_reloading(&control->service, now_ns);

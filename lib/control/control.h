@@ -11,11 +11,13 @@
 #include "base/report.h"
 #include "control/acquire_log.h"
 #include "control/audit_log.h"
+#include "control/capturing.h"
 #include "control/lifetime.h"
 #include "control/natt_watch.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
 #include "control/service.h"
+#include "control/tracing.h"
 #include "datapath/stats.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
@@ -27,9 +29,11 @@
 #include <stdint.h>
 
 struct control_sa;
+struct metrics_http;
 struct retired;
 struct rte_rcu_qsbr;
 struct rte_ring;
+struct seq_store;
 struct server;
 
 #define EVENTS_FAILURE_KINDS 5
@@ -64,6 +68,10 @@ struct control {
 	struct neigh_proto *neigh_proto;
 	struct control_counters counters;
 	struct audit_log audit_log; /* control/audit_log.c */
+	/* control/seq_store.c; NULL: a test's or a benchmark's, whose SAs begin with number 1 */
+	struct seq_store *sequences;
+	struct tracing tracing;     /* control/tracing.c */
+	struct capturing capturing; /* control/capturing.c */
 	/* control/sas.c: the SAs there are, what is known of each, and their names to their places */
 	struct sa **sas;
 	struct control_sa **sa_notes;
@@ -87,6 +95,7 @@ struct control {
 	struct server *server; /* control/server.c */
 	const char *version;
 	uint64_t begun_ns;
+	struct metrics_http *metrics; /* control/metrics_http.c; NULL: none are served */
 	/* control/path_mtus.c */
 	size_t n_path_mtus;         /* SAs whose path MTU ICMP told */
 	uint64_t path_mtus_next_ns; /* then they are looked at again */

@@ -37,7 +37,7 @@ static bool tell(const struct sa *sa)
 	if (!sa->inbound || !sa->alg || sa->alg->auth != AUTH_HMAC_SHA2_256 || (n = failures(sa)) == 0)
 		return false;
 	log_warning("packets fail integrity: HMAC-SHA2-256 of 96 and of 128 bits may be mixed up sa=%s "
-		    "spi=0x%08x esp=%s bits=%u peer_bits=%u? packets=%" PRIu64,
+		    "spi=0x%08x esp=%s bits=%u peer_bits=%u packets=%" PRIu64,
 		sa->name, rte_be_to_cpu_32(sa->spi), sa->alg->name, bits,
 		bits == BITS_RFC ? BITS_DRAFT : BITS_RFC, n);
 	return true;

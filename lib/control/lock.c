@@ -39,43 +39,98 @@ void control_directory_set(struct gateway *gateway)
 		abort();
 }
 
+void state_directory_set(struct gateway *gateway)
+{
+	const char *given = getenv("STATE_DIRECTORY"), *state = getenv("XDG_STATE_HOME"),
+		   *home = getenv("HOME");
+	char path[512];
+
+	if (gateway->state_directory)
+		return;
+	if (given)
+		snprintf(path, sizeof(path), "%s", given);
+	else if (geteuid() == 0)
+		snprintf(path, sizeof(path), "/var/lib/culvert");
+	else if (state)
+		snprintf(path, sizeof(path), "%s/culvert", state);
+	else if (home)
+		snprintf(path, sizeof(path), "%s/.local/state/culvert", home);
+	else
+		return;
+	gateway->state_directory = xstrdup(path);
+}
+
+/* What a directory is for. */
+struct directory_use {
+	const char *name;
+	const char *key; /* of the configuration */
+	const char *lock;
+};
+
 /* Somebody else's directory in a place that all may write to is a trap. */
-static int directory_check(const char *directory, struct err *err)
+static int directory_check(const char *directory, const struct directory_use *use, struct err *err)
 {
 	struct stat status;
 
 	if (lstat(directory, &status) != 0)
-		return err_set(err, errno, "control directory %s: %s", directory, strerror(errno));
+		return err_set(err, errno, "%s %s: %s", use->name, directory, strerror(errno));
 	if (!S_ISDIR(status.st_mode) || (status.st_uid != geteuid() && status.st_uid != 0) ||
 		(status.st_mode & S_IWOTH))
 		return err_set(err, EPERM,
-			"control directory %s: it must be a directory of this user that others can't write "
-			"to",
+			"%s %s: it must be a directory of this user that others can't write to", use->name,
 			directory);
 	return 0;
 }
 
-int control_lock(const char *directory, struct err *err)
+/* And those above it that aren't there. */
+static int directory_make(const char *directory)
 {
 	char path[512];
-	int fd, ret;
 
-	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-		return err_set(
-			err, errno, "control directory %s can't be made: %s", directory, strerror(errno));
-	ret = directory_check(directory, err);
+	snprintf(path, sizeof(path), "%s", directory);
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (access(path, F_OK) != 0 && mkdir(path, 0700) != 0 && errno != EEXIST)
+			return -errno;
+		*slash = '/';
+	}
+	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+static int directory_lock(const char *directory, const struct directory_use *use, struct err *err)
+{
+	char path[512];
+	int fd, ret = directory_make(directory);
+
+	if (ret != 0)
+		return err_set(err, -ret, "%s %s can't be made: %s", use->name, directory, strerror(-ret));
+	ret = directory_check(directory, use, err);
 	if (ret != 0)
 		return ret;
-	snprintf(path, sizeof(path), "%s/lock", directory);
+	snprintf(path, sizeof(path), "%s/%s", directory, use->lock);
 	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_set(err, errno, "%s: %s", path, strerror(errno));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		close(fd);
 		return err_set(err, EBUSY,
-			"%s is held: another culvertd runs with this control directory; stop it, or set "
-			"control.directory",
-			path);
+			"%s is held: another culvertd runs with this %s; stop it, or set %s", path, use->name,
+			use->key);
 	}
 	return fd;
+}
+
+int control_lock(const char *directory, struct err *err)
+{
+	static const struct directory_use use = {"control directory", "control.directory", "lock"};
+
+	return directory_lock(directory, &use, err);
+}
+
+int state_lock(const char *directory, struct err *err)
+{
+	static const struct directory_use use = {
+		"state directory", "control.state_directory", "sequences.lock"};
+
+	return directory_lock(directory, &use, err);
 }

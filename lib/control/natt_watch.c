@@ -88,7 +88,7 @@ static void mtu_follow(struct sa *sa, const struct control *control, const struc
 	if (hop)
 		path_mtu_set_link(sa, hop->mtu_bytes);
 	else
-		log_warning("sa=%s has no route to where its peer moved", sa->name);
+		log_warning("there is no route to where the peer moved sa=%s", sa->name);
 }
 
 /* True if there is news. */

@@ -181,10 +181,10 @@ static int port_open(const struct port_conf *conf, uint16_t n_workers, struct rt
 	}
 	/* Virtual devices often have no MTU to set; the data path checks lengths itself. */
 	if (rte_eth_dev_set_mtu(port->ethdev, conf->mtu_bytes) != 0)
-		log_info("port=%s mtu=%u is not the device's to set", conf->name, conf->mtu_bytes);
+		log_info("the mtu is not the device's to set port=%s mtu=%u", conf->name, conf->mtu_bytes);
 	/* Neighbour discovery comes by multicast. */
 	if (rte_eth_allmulticast_enable(port->ethdev) != 0 && rte_eth_promiscuous_enable(port->ethdev) != 0)
-		log_info("port=%s has no multicast filter", conf->name);
+		log_info("there is no multicast filter port=%s", conf->name);
 	return 0;
 }
 
@@ -250,10 +250,11 @@ static void assign_rx(const struct port *port, uint8_t index, struct worker *con
 		struct worker *w = workers[(*next)++ % n_workers];
 
 		w->rx[w->n_rx++] = (struct worker_rx){.ethdev = port->ethdev, .queue = queue, .port = index};
-		log_info("worker=%u polls port=%s rx_queue=%u", w->index, port->conf->name, queue);
+		log_info("a worker polls worker=%u port=%s rx_queue=%u", w->index, port->conf->name, queue);
 	}
 	if (port->n_rx_queues < n_workers)
-		log_warning("port=%s has %u rx queues for %u workers: the others don't receive from it",
+		log_warning("fewer rx queues than workers: the others don't receive from it port=%s "
+			    "rx_queues=%u workers=%u",
 			port->conf->name, port->n_rx_queues, n_workers);
 }
 
@@ -270,7 +271,8 @@ static void assign_tx(struct port *port, uint8_t index, struct worker *const *wo
 		};
 	}
 	if (port->n_tx_queues < n_workers)
-		log_warning("port=%s has %u tx queues for %u workers: they share them under a lock",
+		log_warning("fewer tx queues than workers: they share them under a lock port=%s tx_queues=%u "
+			    "workers=%u",
 			port->conf->name, port->n_tx_queues, n_workers);
 }
 

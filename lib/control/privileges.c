@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -38,14 +37,11 @@
 
 #define CAP_BIT(cap) (UINT64_C(1) << (cap))
 
-/* The limit, which is raised if the process may raise it. */
 static bool memlock_is_unlimited(void)
 {
-	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-	struct rlimit now;
+	struct rlimit limit;
 
-	return setrlimit(RLIMIT_MEMLOCK, &none) == 0 ||
-	       (getrlimit(RLIMIT_MEMLOCK, &now) == 0 && now.rlim_cur == RLIM_INFINITY);
+	return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
 }
 
 static int capabilities_get(struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3])
@@ -60,21 +56,6 @@ static bool has_capability(unsigned cap)
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
 	return capabilities_get(data) == 0 && (data[cap / 32].effective >> cap % 32 & 1);
-}
-
-void privileges_protect_memory(void)
-{
-	const struct rlimit no_core = {0, 0};
-
-	prctl(PR_SET_DUMPABLE, 0);
-	setrlimit(RLIMIT_CORE, &no_core);
-	if (HAS_SANITIZER)
-		return;
-	/* Under a limit, mappings that come later would fail once it is reached. */
-	if (!memlock_is_unlimited() && !has_capability(CAP_IPC_LOCK))
-		log_warning("locked memory is limited for this user: keys may get into the swap");
-	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0)
-		log_warning("memory can't be locked: %s; keys may get into the swap", strerror(errno));
 }
 
 /* Does the device string begin with the driver's name? */
@@ -99,7 +80,7 @@ uint64_t privileges_needed(const struct gateway *gateway)
 
 	for (size_t i = 0; i < gateway->n_ports; i++)
 		needed |= port_needs(gateway->ports[i].device);
-	/* What frees from the limit frees later mappings from it too. */
+	/* What is mapped later is locked too, and the limit would end that (control/secrecy.h). */
 	return memlock_is_unlimited() ? needed : needed | CAP_BIT(CAP_IPC_LOCK);
 }
 
@@ -219,18 +200,17 @@ static int capabilities_drop(uint64_t kept, struct err *err)
 	return ret;
 }
 
-/* `net_admin,net_raw` */
-static const char *capabilities_text(uint64_t kept, char *buf, size_t size)
+/* What the calling thread has, `net_admin,net_raw` */
+static const char *capabilities_text(char *buf, size_t size)
 {
 	static const struct {
-		uint64_t bit;
+		unsigned cap;
 		const char *name;
-	} names[] = {{CAP_BIT(CAP_NET_ADMIN), "net_admin"}, {CAP_BIT(CAP_NET_RAW), "net_raw"},
-		{CAP_BIT(CAP_IPC_LOCK), "ipc_lock"}};
+	} names[] = {{CAP_NET_ADMIN, "net_admin"}, {CAP_NET_RAW, "net_raw"}, {CAP_IPC_LOCK, "ipc_lock"}};
 
 	snprintf(buf, size, "none");
 	for (size_t i = 0, used = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (kept & names[i].bit)
+		if (has_capability(names[i].cap))
 			used += (size_t)snprintf(
 				buf + used, size - used, "%s%s", used > 0 ? "," : "", names[i].name);
 	return buf;
@@ -248,7 +228,7 @@ int privileges_drop(const struct gateway *gateway, bool filter, struct err *err)
 	if (ret == 0 && filter)
 		ret = syscall_filter_install(err);
 	if (ret == 0)
-		log_info("capabilities=%s syscall_filter=%s", capabilities_text(needed, text, sizeof(text)),
+		log_info("capabilities=%s syscall_filter=%s", capabilities_text(text, sizeof(text)),
 			filter ? "on" : "off");
 	return ret;
 }

@@ -1,11 +1,10 @@
 /*
  * What the daemon gives up once it runs, so that whoever takes it over by a packet has little: capabilities,
- * new privileges, and system calls. And what keeps its keys in its memory.
+ * new privileges, and system calls.
  *
- * Main thread: privileges_protect_memory before a key is read, privileges_drop when ports are open and
- * workers run. Limits: a NIC whose driver works through the kernel while it runs (mlx5) is not known here; it
- * would need CAP_NET_RAW. In a build with a sanitizer nothing is given up, since its check at the end
- * attaches to threads.
+ * Main thread, when ports are open and workers run. Limits: a NIC whose driver works through the kernel while
+ * it runs (mlx5) is not known here; it would need CAP_NET_RAW. In a build with a sanitizer nothing is given
+ * up, since its check at the end attaches to threads.
  */
 #ifndef CULVERT_CONTROL_PRIVILEGES_H
 #define CULVERT_CONTROL_PRIVILEGES_H
@@ -15,12 +14,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/*
- * No core files, no debugger of the same user, and no page in the swap: pages are locked as they are touched.
- * What can't be had is told in the log.
- */
-void privileges_protect_memory(void);
 
 /*
  * The capabilities that the gateway's ports need while they run, as a mask of 1 << CAP_*: for kinds that talk

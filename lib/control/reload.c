@@ -42,6 +42,11 @@ static bool memory_equal(const struct memory_conf *a, const struct memory_conf *
 	return a->hugepages == b->hugepages && a->size_mb == b->size_mb && a->packets == b->packets;
 }
 
+static bool metrics_equal(const struct metrics_conf *a, const struct metrics_conf *b)
+{
+	return ip_addr_equal(&a->address, &b->address) && a->port == b->port && a->sas == b->sas;
+}
+
 static bool addresses_equal(const struct port_conf *a, const struct port_conf *b)
 {
 	if (a->n_addresses != b->n_addresses)
@@ -80,11 +85,17 @@ static void fixed_check(const struct gateway *running, const struct gateway *wan
 {
 	needs_same(texts_equal(running->control_directory, wanted->control_directory), "control.directory",
 		report);
+	needs_same(texts_equal(running->state_directory, wanted->state_directory), "control.state_directory",
+		report);
 	needs_same(texts_equal(running->control_socket, wanted->control_socket), "control.socket", report);
 	needs_same(texts_equal(running->control_group, wanted->control_group), "control.group", report);
 	needs_same(running->audit == wanted->audit, "control.audit", report);
+	needs_same(texts_equal(running->capture_directory, wanted->capture_directory) &&
+			   running->capture_inner == wanted->capture_inner,
+		"capture", report);
 	needs_same(memory_equal(&running->memory, &wanted->memory), "memory", report);
 	needs_same(workers_equal(&running->workers, &wanted->workers), "workers", report);
+	needs_same(metrics_equal(&running->metrics, &wanted->metrics), "metrics", report);
 	ports_check(running, wanted, report);
 }
 
@@ -343,6 +354,7 @@ void reload_difference(const struct control *control, struct gateway *wanted, st
 	struct reload_summary *summary, struct report *report)
 {
 	control_directory_set(wanted);
+	state_directory_set(wanted);
 	fixed_check(control->gateway, wanted, report);
 	sas_compare(control, wanted, change, summary, report);
 	policies_compare(control, wanted, change, summary);

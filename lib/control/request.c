@@ -11,7 +11,7 @@
 
 #define ERROR_SHOWN_MAX 64
 
-static const struct command *const tables[] = {commands_show, commands_change};
+static const struct command *const tables[] = {commands_show, commands_change, commands_watch};
 
 const struct command *command_at(size_t i)
 {
@@ -198,8 +198,8 @@ static void reload_log(const struct request *request, int ret)
 	for (size_t i = 0; i < request->report.n_findings; i++) {
 		const struct finding *finding = &request->report.findings[i];
 
-		log_error("reload file=%s line=%u column=%u object=%s %s", path, finding->line,
-			finding->column, finding->path[0] ? finding->path : "-", finding->text);
+		log_error("reload: %s file=%s line=%u column=%u object=%s", finding->text, path,
+			finding->line, finding->column, finding->path[0] ? finding->path : "-");
 	}
 	if (ret != 0)
 		log_error("reload failed: %s", request->err.text);

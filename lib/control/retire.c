@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "control/sas.h"
 #include "datapath/snapshot.h"
-#include "ipsec/sa.h"
 
 /* In a list, the oldest first. */
 struct retired {
@@ -37,7 +37,7 @@ static void oldest_destroy(struct control *control)
 
 	control->retired = oldest->next;
 	for (size_t i = 0; i < oldest->n_sas; i++)
-		sa_destroy(oldest->sas[i]);
+		sas_unmake(control, oldest->sas[i]);
 	snapshot_destroy(oldest->snapshot);
 	free(oldest);
 }

@@ -9,6 +9,7 @@
 #include <rte_lcore.h>
 
 #include "base/array.h"
+#include "control/seq_store.h"
 #include "ipsec/sad.h"
 
 struct control_sa *sas_find(const struct control *control, const char *name)
@@ -53,7 +54,20 @@ int sas_make(struct control *control, const struct sa_conf *conf, struct sa **sa
 	params.before = same_key_before(control, conf, params.inbound);
 	if (getrandom(&params.iv_mask, sizeof(params.iv_mask), 0) != sizeof(params.iv_mask))
 		return err_set(err, EIO, "the operating system gives no random numbers");
-	return sa_create(&params, &control->crypto, sa, err);
+	int ret = sa_create(&params, &control->crypto, sa, err);
+	if (ret != 0 || !control->sequences)
+		return ret;
+	ret = seq_store_attach(control->sequences, *sa, conf, err);
+	if (ret != 0)
+		sa_destroy(*sa);
+	return ret;
+}
+
+void sas_unmake(struct control *control, struct sa *sa)
+{
+	if (control->sequences)
+		seq_store_detach(control->sequences, sa);
+	sa_destroy(sa);
 }
 
 /* Three arrays of one order: two are counted here, the model's by itself. */
@@ -160,7 +174,7 @@ struct sad *sas_table_of(const struct control *control, const struct sa *sa)
 void sas_fini(struct control *control)
 {
 	for (size_t i = 0; i < control->n_sas; i++) {
-		sa_destroy(control->sas[i]);
+		sas_unmake(control, control->sas[i]);
 		note_destroy(control->sa_notes[i]);
 	}
 	free(control->sas);

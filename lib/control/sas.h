@@ -30,6 +30,8 @@ struct sa *sas_named(const struct control *control, const char *name);
 /* Make an SA of the gateway, which no table has yet. *sa is the caller's. Returns 0 or -errno with err set.
  */
 int sas_make(struct control *control, const struct sa_conf *conf, struct sa **sa, struct err *err);
+/* The reverse; no table has it, and no worker. */
+void sas_unmake(struct control *control, struct sa *sa);
 
 /* Add an SA and its configuration, both of which become the gateway's. No other has its name. */
 void sas_append(struct control *control, struct sa_conf *conf, struct sa *sa);

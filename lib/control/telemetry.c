@@ -13,7 +13,9 @@
 #include "base/clock.h"
 #include "base/counter.h"
 #include "control/lifetime.h"
+#include "control/sa_text.h"
 #include "control/sas.h"
+#include "control/usage.h"
 
 /*
  * A reply holds 512 entries of an array (RTE_TEL_MAX_ARRAY_ENTRIES) and 16 KB; names have up to 63
@@ -120,9 +122,89 @@ static int answer_workers(
 		rte_tel_data_add_dict_u64(dict, "cpu", control->gateway->workers.lcores[i]);
 		rte_tel_data_add_dict_u64(dict, "loops", counter_read(&w->counters.loops));
 		rte_tel_data_add_dict_u64(dict, "busy_loops", counter_read(&w->counters.busy_loops));
+		rte_tel_data_add_dict_u64(dict, "busy_ms", worker_busy_ms(w));
+		rte_tel_data_add_dict_u64(dict, "rx_packets", worker_rx_packets(w));
+		rte_tel_data_add_dict_u64(dict, "rx_bursts", counter_read(&w->counters.rx_bursts));
 		rte_tel_data_add_dict_u64(dict, "drops", counter_read(&w->drops.total));
 		rte_tel_data_add_dict_container(data, name, dict, 0);
 	}
+	return 0;
+}
+
+/* Each as a dictionary `used`, `capacity`, under its name. */
+static int answer_usage(const struct usage *usage, size_t n, struct rte_tel_data *data)
+{
+	int ret = 0;
+
+	rte_tel_data_start_dict(data);
+	for (size_t i = 0; ret == 0 && i < n; i++) {
+		struct rte_tel_data *dict = rte_tel_data_alloc();
+
+		if (!dict)
+			return -ENOMEM;
+		rte_tel_data_start_dict(dict);
+		rte_tel_data_add_dict_u64(dict, "used", usage[i].used);
+		rte_tel_data_add_dict_u64(dict, "capacity", usage[i].capacity);
+		ret = rte_tel_data_add_dict_container(data, usage[i].name, dict, 0);
+	}
+	return ret;
+}
+
+static int answer_tables(
+	const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+{
+	struct usage usage[USAGE_MAX];
+
+	return answer_usage(usage, usage_of_tables(control, usage), data);
+}
+
+static int answer_pools(
+	const struct control *control, const char *argument __rte_unused, struct rte_tel_data *data)
+{
+	struct usage usage[USAGE_MAX];
+
+	return answer_usage(usage, usage_of_pools(control, usage), data);
+}
+
+static int answer_policies(const struct control *control, const char *argument, struct rte_tel_data *data)
+{
+	const struct gateway *gateway = control->gateway;
+	size_t start = strtoul(argument, NULL, 10);
+
+	rte_tel_data_start_array(data, RTE_TEL_STRING_VAL);
+	for (size_t i = start; i < gateway->n_policies && i < start + NAMES_PER_REPLY; i++)
+		rte_tel_data_add_array_string(data, gateway->policies[i].name);
+	return 0;
+}
+
+/* Names, with commas between them. */
+static void answer_names(struct rte_tel_data *data, const char *key, char *const *names, size_t n)
+{
+	char text[RTE_TEL_MAX_STRING_LEN] = "";
+	size_t length = 0;
+
+	for (size_t i = 0; i < n && length < sizeof(text); i++)
+		length += (size_t)snprintf(
+			text + length, sizeof(text) - length, "%s%s", i > 0 ? "," : "", names[i]);
+	rte_tel_data_add_dict_string(data, key, text);
+}
+
+static int answer_policy(const struct control *control, const char *argument, struct rte_tel_data *data)
+{
+	const struct gateway *gateway = control->gateway;
+	const struct policy *policy = NULL;
+
+	for (size_t i = 0; i < gateway->n_policies && !policy; i++)
+		if (strcmp(gateway->policies[i].name, argument) == 0)
+			policy = &gateway->policies[i];
+	if (!policy)
+		return -ENOENT;
+	rte_tel_data_start_dict(data);
+	rte_tel_data_add_dict_u64(data, "place", (uint64_t)(policy - gateway->policies));
+	rte_tel_data_add_dict_string(data, "direction", policy_direction_name(policy->direction));
+	rte_tel_data_add_dict_string(data, "action", policy_action_name(policy->action));
+	answer_names(data, "sas", policy->sas, policy->n_sas);
+	answer_names(data, "alternatives", policy->alternatives, policy->n_alternatives);
 	return 0;
 }
 
@@ -134,13 +216,6 @@ static int answer_sas(const struct control *control, const char *argument, struc
 	for (size_t i = start; i < control->n_sas && i < start + NAMES_PER_REPLY; i++)
 		rte_tel_data_add_array_string(data, control->sas[i]->name);
 	return 0;
-}
-
-static const char *algorithm_name(const struct sa *sa)
-{
-	if (sa->protocol == SA_IPCOMP)
-		return "deflate";
-	return sa->protocol == SA_AH ? alg_auth_name(sa->alg) : sa->alg->name;
 }
 
 static void answer_path(const struct sa *sa, struct rte_tel_data *data)
@@ -188,7 +263,7 @@ static int answer_sa(const struct control *control, const char *argument, struct
 	rte_tel_data_start_dict(data);
 	rte_tel_data_add_dict_string(data, "direction", sa->inbound ? "in" : "out");
 	rte_tel_data_add_dict_string(data, "mode", sa_is_transport(sa) ? "transport" : "tunnel");
-	rte_tel_data_add_dict_string(data, sa_protocol_name(sa->protocol), algorithm_name(sa));
+	rte_tel_data_add_dict_string(data, sa_protocol_name(sa->protocol), sa_algorithm_name(sa));
 	rte_tel_data_add_dict_string(data, "source", ip_addr_format(&sa->source, text));
 	rte_tel_data_add_dict_string(data, "destination", ip_addr_format(&sa->destination, text));
 	rte_tel_data_add_dict_u64(data, "spi", rte_be_to_cpu_32(sa->spi));
@@ -223,6 +298,10 @@ COMMAND(ports)
 COMMAND(drops)
 COMMAND(totals)
 COMMAND(workers)
+COMMAND(tables)
+COMMAND(pools)
+COMMAND(policies)
+COMMAND(policy)
 COMMAND(sas)
 COMMAND(sa)
 
@@ -234,7 +313,11 @@ static const struct {
 	{"/culvert/ports", on_ports, "Packets, bytes and drops of each port."},
 	{"/culvert/drops", on_drops, "Drop reasons that occurred, with their counts."},
 	{"/culvert/totals", on_totals, "The balance of all packets."},
-	{"/culvert/workers", on_workers, "Loops of each worker, and how many found packets."},
+	{"/culvert/workers", on_workers, "Loops of each worker, how many found packets, and what they took."},
+	{"/culvert/tables", on_tables, "How full tables and queues are."},
+	{"/culvert/pools", on_pools, "How many packet buffers are in use."},
+	{"/culvert/policies", on_policies, "Names of policies. Parameter: the number to start from."},
+	{"/culvert/policy", on_policy, "One policy. Parameter: its name."},
 	{"/culvert/sas", on_sas, "Names of SAs. Parameter: the number to start from."},
 	{"/culvert/sa", on_sa, "Counters of one SA. Parameter: its name."},
 };

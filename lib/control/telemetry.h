@@ -5,7 +5,9 @@
  *   /culvert/drops          drop reasons that occurred, with their counts
  *   /culvert/sas[,START]    names of SAs, from number START on, as many as a reply holds
  *   /culvert/sa,NAME        one SA: its counters and drop reasons; never a key
- *   /culvert/workers        loops, and how many of them found packets
+ *   /culvert/policies[,START]  and  /culvert/policy,NAME  the same of policies
+ *   /culvert/workers        loops, how many of them found packets and their time, and what they took from
+ * ports /culvert/tables         how full tables and queues are /culvert/pools          packet buffers in use
  *   /culvert/totals         the balance: received, generated, sent, dropped, consumed, held
  *
  * The callbacks run on EAL's telemetry thread and only read counters. Main thread for begin and end.

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "control/events.h"
 #include "control/icv_hint.h"
+#include "control/seq_store.h"
 #include "datapath/snapshot.h"
 #include "ipsec/sa.h"
 
@@ -27,7 +28,11 @@ void watches_poll(struct control *control, uint64_t now_ns)
 	audit_log_poll(control, now_ns);
 	natt_watch_poll(&control->natt, control, now_ns);
 	acquire_log_poll(&control->acquires, control->snapshot->acquires, now_ns);
+	tracing_poll(control, now_ns);
+	capturing_poll(control, now_ns);
 	events_poll(control, now_ns);
+	if (control->sequences)
+		seq_store_poll(control->sequences, now_ns);
 }
 
 void watches_look(struct control *control)

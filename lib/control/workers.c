@@ -135,7 +135,7 @@ void workers_stop(struct control *control)
 		int ret = rte_eal_wait_lcore(control->workers[i]->lcore);
 
 		if (ret != 0)
-			log_error("worker=%u failed: %s", i, strerror(-ret));
+			log_error("a worker failed: %s worker=%u", strerror(-ret), i);
 	}
 	for (unsigned i = 0; i < control->n_workers; i++)
 		ring_drop_all(control->workers[i]->host.from_control, &control->counters.drops);

@@ -118,3 +118,8 @@ bool acquire_take(struct acquire_table *table, struct acquire *acquire)
 {
 	return rte_ring_dequeue_elem(table->events, acquire, sizeof(*acquire)) == 0;
 }
+
+uint32_t acquire_waiting(const struct acquire_table *table)
+{
+	return rte_ring_count(table->events);
+}

@@ -48,5 +48,7 @@ void acquire_burst(struct burst *burst, struct acquire_table *table, uint64_t no
 
 /* Control: the oldest event; false if there is none. */
 bool acquire_take(struct acquire_table *table, struct acquire *acquire);
+/* Events that wait for it. Any thread. */
+uint32_t acquire_waiting(const struct acquire_table *table);
 
 #endif

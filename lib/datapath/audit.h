@@ -32,7 +32,7 @@ struct rte_ring;
 #define AUDIT_REASONS(X) \
 	X(in_no_sa, OUTER) X(in_endpoint, OUTER) X(in_seq_zero, OUTER) X(in_replay, OUTER) X(in_late, OUTER) \
 	X(in_icv, OUTER) X(in_expired, OUTER) X(in_selector, INNER) X(in_tmpl_mismatch, CLEAR) \
-	X(out_seq_overflow, INNER) X(out_expired, INNER)
+	X(out_seq_overflow, INNER) X(out_seq_reserved, INNER) X(out_expired, INNER)
 /* clang-format on */
 
 enum audit_view { AUDIT_NONE, AUDIT_OUTER, AUDIT_INNER, AUDIT_CLEAR };

@@ -207,21 +207,21 @@ static void remember_one(const struct flows *flows, struct rte_mbuf *m, const st
 }
 
 /* The SA of a policy, on the way out that of this worker. */
-static struct sa *sa_of_entry(const struct flows *flows, const struct spd_entry *entry,
-	enum flows_direction direction, const struct snapshot *s)
+static struct sa *sa_of_entry(unsigned worker, const struct spd_entry *entry, enum flows_direction direction,
+	const struct snapshot *s)
 {
 	struct sa *of_worker = NULL;
 
 	if (direction == FLOWS_OUT)
-		of_worker = alternatives_worker_sa(s->alternatives_out, entry->index, flows->worker);
+		of_worker = alternatives_worker_sa(s->alternatives_out, entry->index, worker);
 	return of_worker ? of_worker : entry->sa;
 }
 
 /* Where a packet with that answer of the SPD goes to. */
-static struct flow_verdict verdict_make_one(const struct flows *flows, struct rte_mbuf *m,
+static struct flow_verdict verdict_make_one(unsigned worker, struct rte_mbuf *m,
 	const struct spd_entry *entry, enum flows_direction direction, const struct snapshot *s)
 {
-	struct sa *sa = entry ? sa_of_entry(flows, entry, direction, s) : NULL;
+	struct sa *sa = entry ? sa_of_entry(worker, entry, direction, s) : NULL;
 	bool is_tunnelled = direction == FLOWS_OUT && entry && entry->action == POLICY_PROTECT && sa;
 	struct ip_addr to = is_tunnelled ? sa_outermost(sa)->destination
 					 : ip_addr_from_bytes(pkt_of(m)->family, pkt_destination(m));
@@ -252,11 +252,20 @@ static void unknown_find(const struct flows *flows, struct unknown *unknown, con
 	spd_find(direction == FLOWS_OUT ? s->spd_out : s->spd_in, unknown->pkts, unknown->n, entries);
 	for (uint16_t i = 0; i < unknown->n; i++) {
 		struct rte_mbuf *m = unknown->pkts[i];
-		struct flow_verdict verdict = verdict_make_one(flows, m, entries[i], direction, s);
+		struct flow_verdict verdict = verdict_make_one(flows->worker, m, entries[i], direction, s);
 
 		verdict_apply_one(m, verdict);
 		remember_one(flows, m, &keys[unknown->at[i]], places[unknown->at[i]], &verdict);
 	}
+}
+
+void flows_ask_one(
+	struct rte_mbuf *m, unsigned worker, enum flows_direction direction, const struct snapshot *s)
+{
+	const struct spd_entry *entry;
+
+	spd_find(direction == FLOWS_OUT ? s->spd_out : s->spd_in, &m, 1, &entry);
+	verdict_apply_one(m, verdict_make_one(worker, m, entry, direction, s));
 }
 
 void flows_find(struct flows *flows, struct burst *burst, enum flows_direction direction,

@@ -42,4 +42,8 @@ void flows_forget(struct flows *flows);
 void flows_find(struct flows *flows, struct burst *burst, enum flows_direction direction,
 	const struct snapshot *s, struct drops *drops);
 
+/* The same of one packet, as that worker would have it, with no cache. Control, which has the snapshot. */
+void flows_ask_one(
+	struct rte_mbuf *m, unsigned worker, enum flows_direction direction, const struct snapshot *s);
+
 #endif

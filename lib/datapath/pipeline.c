@@ -146,11 +146,14 @@ static void split_inner(struct worker *w, struct burst *b, struct burst *host, s
 
 /*
  * Fragments to the gateway itself are made whole, and where policies look at ports, which later fragments
- * don't have, all are (RFC 4301 section 7). Else they pass as they are.
+ * don't have, all are (RFC 4301 section 7), unless there are policies for what can't be seen. Else they pass
+ * as they are. Two SPDs may be asked: the other one, or the same again.
  */
-static void defragment(struct worker *w, struct burst *b, bool policies_read_ports)
+static void defragment(struct worker *w, struct burst *b, const struct spd *spd, const struct spd *other)
 {
-	const struct local_addrs *only = policies_read_ports ? NULL : &w->snapshot->local;
+	bool read_ports = spd_reads_ports(spd) || spd_reads_ports(other);
+	bool read_opaque = spd_reads_opaque(spd) || spd_reads_opaque(other);
+	const struct local_addrs *only = read_ports && !read_opaque ? NULL : &w->snapshot->local;
 
 	reass_burst(w->reass, b, only, w->now_tsc, &w->drops);
 }
@@ -267,6 +270,14 @@ static void encrypt(struct worker *w, struct burst *b)
 	encrypted(w, b);
 }
 
+/* Packets as they are before any SA is applied. */
+static void protect_fitting(struct worker *w, struct burst *b)
+{
+	if (unlikely(w->capture != NULL))
+		capture_inner(w->capture, CAPTURE_INNER_OUT, b);
+	encrypt(w, b);
+}
+
 /* Packets that policies protect, each with its SA: what is too long for the tunnel is cut first. */
 static void protect(struct worker *w, struct burst *b)
 {
@@ -277,9 +288,9 @@ static void protect(struct worker *w, struct burst *b)
 		return;
 	ttl_decrement(b, &w->unforwardable, &w->drops);
 	esp_out_mtu(b, &oversize, &w->unforwardable, &w->tally);
-	encrypt(w, b);
+	protect_fitting(w, b);
 	while (frag_fill(&w->frag, &cut, b, &w->drops))
-		encrypt(w, b);
+		protect_fitting(w, b);
 }
 
 /* What more than the flow decides: which of a policy's SAs protects a packet. */
@@ -373,7 +384,9 @@ static void decapsulated(struct worker *w, struct burst *b)
 		bundle_inside(b, &inside, &w->drops);
 		inbound_again(w, &inside);
 	}
-	defragment(w, b, spd_reads_ports(w->snapshot->spd_in) || spd_reads_ports(w->snapshot->spd_out));
+	if (unlikely(w->capture != NULL))
+		capture_inner(w->capture, CAPTURE_INNER_IN, b);
+	defragment(w, b, w->snapshot->spd_in, w->snapshot->spd_out);
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_selector(b, w->snapshot->alternatives_in, &errors, &w->tally);
 	if (errors.n > 0)
@@ -429,7 +442,7 @@ static void from_unprotected(struct worker *w, struct burst *b)
 	BURST(ipsec);
 	BURST(host);
 
-	defragment(w, b, spd_reads_ports(w->snapshot->spd_in));
+	defragment(w, b, w->snapshot->spd_in, w->snapshot->spd_in);
 	local_split(b, &w->snapshot->local_outside, &ipsec, &host, &w->drops);
 	clear_inbound(w, b);
 
@@ -447,7 +460,7 @@ static void from_protected(struct worker *w, struct burst *b)
 {
 	BURST(host);
 
-	defragment(w, b, spd_reads_ports(w->snapshot->spd_out));
+	defragment(w, b, w->snapshot->spd_out, w->snapshot->spd_out);
 	local_split(b, &w->snapshot->local, NULL, &host, &w->drops);
 	outbound(w, b);
 	to_host(w, &host);
@@ -474,6 +487,10 @@ void pipeline_receive(struct worker *w, uint8_t port, struct burst *b)
 	const struct snapshot_port *p = &w->snapshot->ports[port];
 	BURST(neigh);
 
+	if (unlikely(w->capture != NULL))
+		capture_rx(w->capture, port, b);
+	if (unlikely(w->trace != NULL))
+		trace_receive(w->trace, port, b);
 	parse_burst(b, &p->parse, &neigh, &w->drops);
 	host_to_control(&neigh, &w->host, &w->drops);
 	if (p->is_protected)
@@ -497,6 +514,8 @@ void pipeline_from_control(struct worker *w, struct burst *b)
 {
 	BURST(frames);
 
+	if (unlikely(w->trace != NULL))
+		trace_from_control(w->trace, b);
 	split(w, b, is_frame, &frames);
 	tx_burst(&w->tx, &frames, &w->drops);
 	transmit(w, b);

@@ -9,6 +9,7 @@
 #include <rte_rcu_qsbr.h>
 #include <rte_ring.h>
 
+#include "base/counter.h"
 #include "datapath/pipeline.h"
 #include "net/stage.h"
 
@@ -21,6 +22,7 @@
 #define IDLE_LOOPS_SLEEP 1024
 /* How long a stopping worker waits for its crypto devices. */
 #define DRAIN_LOOPS_MAX 1000000
+#define MS_PER_SECOND   1000
 
 static uint16_t port_receive(struct worker *w, const struct worker_rx *rx, struct rte_mbuf **pkts)
 {
@@ -36,6 +38,7 @@ static uint16_t poll_port(struct worker *w, const struct worker_rx *rx)
 	b.n = port_receive(w, rx, b.pkts);
 	if (b.n == 0)
 		return 0;
+	w->counters.rx_bursts++;
 	w->counters.rx_packets[rx->port] += b.n;
 	for (uint16_t i = 0; i < b.n; i++)
 		w->counters.rx_bytes[rx->port] += b.pkts[i]->pkt_len;
@@ -47,6 +50,7 @@ static uint16_t poll_port(struct worker *w, const struct worker_rx *rx)
 static void crypto_collect(struct worker *w, struct burst *done)
 {
 	STAGE_OPEN(crypto_poll, 0, &w->drops);
+	STAGE_TRACE(crypto_poll, done, &w->drops);
 
 	crypto_poll(w->crypto, done);
 }
@@ -74,10 +78,24 @@ static uint16_t poll_control(struct worker *w)
 	return taken;
 }
 
+/* Since the last loop, control may have come to want to see packets, or no longer. */
+static void watchers_adopt(struct worker *w)
+{
+	w->trace = atomic_load_explicit(&w->trace_wanted, memory_order_acquire);
+	w->capture = atomic_load_explicit(&w->capture_wanted, memory_order_acquire);
+	w->drops.tracer = unlikely(w->trace != NULL) ? trace_tracer(w->trace) : NULL;
+	w->tx.watch = unlikely(w->capture != NULL) ? capture_tx(w->capture) : NULL;
+	if (unlikely(w->trace != NULL))
+		trace_tick(w->trace);
+	if (unlikely(w->capture != NULL))
+		capture_tick(w->capture, w->now_tsc);
+}
+
 void worker_tick(struct worker *w)
 {
 	w->now_tsc = rte_rdtsc();
 	w->tally.now_tsc = w->now_tsc;
+	watchers_adopt(w);
 	if (w->audit)
 		audit_refill(w->audit, w->now_tsc);
 }
@@ -101,9 +119,20 @@ static uint32_t poll_all(struct worker *w)
 	return packets;
 }
 
+static bool sa_is_retired(const struct sa *sa)
+{
+	return (atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_RETIRED) != 0;
+}
+
 /*
  * The crypto queues are emptied first: what is in flight was looked up in the old snapshot, and once
  * `adopted` says the new one, this worker holds nothing older.
+ *
+ * Fragments wait on, across snapshots. Of their struct pkt, parse_whole_one takes into the whole packet's
+ * only by which port and out of which SA they came, and how deep; policy, policy_sa, next_hop and action are
+ * found once it is whole, in the snapshot of that time. So all that may be gone is the SA. Control marks it
+ * before it publishes, and destroys it after each worker has adopted: what came out of it is dropped in
+ * between, here.
  */
 void worker_adopt(struct worker *w)
 {
@@ -114,8 +143,7 @@ void worker_adopt(struct worker *w)
 	while (crypto_in_flight(w->crypto) > 0)
 		poll_crypto(w);
 	tx_flush(&w->tx, &w->drops);
-	/* Fragments out of a tunnel hold its SA. */
-	reass_drop_all(w->reass, DROP_frag_timeout, &w->drops);
+	reass_drop_sas(w->reass, sa_is_retired, DROP_frag_timeout, &w->drops);
 	w->snapshot = published;
 	flows_forget(w->flows);
 	atomic_store_explicit(&w->adopted, published, memory_order_release);
@@ -170,9 +198,23 @@ void worker_end(struct worker *w)
 	rte_rcu_qsbr_thread_unregister(w->qsbr, w->index);
 }
 
+uint64_t worker_busy_ms(const struct worker *w)
+{
+	return counter_read(&w->counters.busy_tsc) / (rte_get_tsc_hz() / MS_PER_SECOND);
+}
+
+uint64_t worker_rx_packets(const struct worker *w)
+{
+	uint64_t sum = 0;
+
+	for (unsigned port = 0; port < PKT_PORTS_MAX; port++)
+		sum += counter_read(&w->counters.rx_packets[port]);
+	return sum;
+}
+
 int worker_run(struct worker *w)
 {
-	uint32_t empty_loops = 0;
+	uint32_t empty_loops = 0, packets = 0;
 	int ret = worker_begin(w);
 
 	if (ret != 0)
@@ -180,8 +222,12 @@ int worker_run(struct worker *w)
 	/* The default of 50 us would be added to each of idle()'s sleeps. */
 	prctl(PR_SET_TIMERSLACK, 1000);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
+		uint64_t last_tsc = w->now_tsc;
+		bool was_busy = packets > 0;
 		worker_adopt(w);
-		uint32_t packets = poll_all(w);
+		packets = poll_all(w);
+		/* A loop begins where the one before it ends. */
+		w->counters.busy_tsc += was_busy ? w->now_tsc - last_tsc : 0;
 		rte_rcu_qsbr_quiescent(w->qsbr, w->index);
 		w->counters.loops++;
 		w->counters.busy_loops += packets > 0;

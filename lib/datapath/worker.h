@@ -8,9 +8,11 @@
 #define CULVERT_DATAPATH_WORKER_H
 
 #include "datapath/audit.h"
+#include "datapath/capture.h"
 #include "datapath/flows.h"
 #include "datapath/host.h"
 #include "datapath/snapshot.h"
+#include "datapath/trace.h"
 #include "fwd/frag.h"
 #include "fwd/reass.h"
 #include "fwd/tx.h"
@@ -47,6 +49,8 @@ struct worker_counters {
 	uint64_t from_control;
 	uint64_t loops;
 	uint64_t busy_loops; /* loops that found a packet */
+	uint64_t busy_tsc;   /* cycles in those */
+	uint64_t rx_bursts;  /* that brought packets */
 };
 
 struct worker {
@@ -71,12 +75,20 @@ struct worker {
 	struct host_queue host;
 	/* control: wo, worker: ro, at any time */
 	_Atomic(const struct snapshot *) published;
+	/*
+	 * Who wants to see packets; NULL: nobody does. What was there before may be freed once the worker has
+	 * been quiescent (struct rte_rcu_qsbr).
+	 */
+	_Atomic(struct trace_worker *) trace_wanted;
+	_Atomic(struct capture_worker *) capture_wanted;
 	atomic_bool stop;
 	/* worker: wo, control: ro */
 	_Atomic(const struct snapshot *) adopted;
 	/* worker: rw; counters are read by others */
 	alignas(RTE_CACHE_LINE_SIZE) const struct snapshot *snapshot;
-	uint64_t now_tsc; /* of this loop */
+	uint64_t now_tsc;           /* of this loop */
+	struct trace_worker *trace; /* of this loop, as the next */
+	struct capture_worker *capture;
 	struct sa_tally tally;
 	struct host_limit icmp_limit;
 	struct host_limit icmp_error_limit; /* of errors that control is told of */
@@ -99,6 +111,10 @@ void worker_adopt(struct worker *worker);
 
 /* A loop begins: what takes the time in it takes this one. Called by worker_run, and by such tests. */
 void worker_tick(struct worker *worker);
+
+/* What it counted, for any thread: time in loops that found a packet, and packets from all ports. */
+uint64_t worker_busy_ms(const struct worker *worker);
+uint64_t worker_rx_packets(const struct worker *worker);
 
 /*
  * The thread's function: poll until `stop`, then drain. Returns 0, or a negative errno when it can't begin.

@@ -203,8 +203,9 @@ static struct rte_mbuf *copy_make(struct frag *frag, struct rte_mbuf *m)
 }
 
 /* The packet is through with: it became n_made others. */
-static void packet_end(struct frag *frag, struct frag_cut *cut)
+static void packet_end(struct frag *frag, struct frag_cut *cut, struct drops *drops)
 {
+	trace_cut_one(drops, cut->from->pkts[cut->done], NULL);
 	*frag->generated += cut->n_made - 1u;
 	rte_pktmbuf_free(cut->from->pkts[cut->done++]);
 	cut->at = cut->n_made = 0;
@@ -238,10 +239,11 @@ static void cut_one(struct frag *frag, struct frag_cut *cut, struct burst *out, 
 		return;
 	}
 	burst_add_one(out, made);
+	trace_cut_one(drops, m, made);
 	cut->n_made++;
 	cut->at += part.bytes;
 	if (part.last)
-		packet_end(frag, cut);
+		packet_end(frag, cut, drops);
 }
 
 /* No STAGE: what comes out is not what went in. */

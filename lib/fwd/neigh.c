@@ -32,7 +32,7 @@ _Static_assert(sizeof(struct neigh_key) == 20, "no padding, since the whole key 
 struct neigh_table {
 	struct rte_hash *hash; /* struct neigh_key to mac_word */
 	uint32_t capacity;
-	uint32_t n; /* control alone */
+	uint32_t n; /* control writes */
 };
 
 static struct neigh_key key_make(uint8_t port, uint8_t family, const void *address)
@@ -127,6 +127,16 @@ int neigh_remove(struct neigh_table *table, uint8_t port, const struct ip_addr *
 		return -ENOENT;
 	table->n--;
 	return 0;
+}
+
+uint32_t neigh_count(const struct neigh_table *table)
+{
+	return __atomic_load_n(&table->n, __ATOMIC_RELAXED);
+}
+
+uint32_t neigh_capacity(const struct neigh_table *table)
+{
+	return table->capacity;
 }
 
 bool neigh_find(

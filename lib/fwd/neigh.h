@@ -42,6 +42,10 @@ int neigh_remove(struct neigh_table *table, uint8_t port, const struct ip_addr *
 bool neigh_find(const struct neigh_table *table, uint8_t port, const struct ip_addr *addr,
 	struct rte_ether_addr *mac);
 
+/* How many it holds, and has room for. Any thread. */
+uint32_t neigh_count(const struct neigh_table *table);
+uint32_t neigh_capacity(const struct neigh_table *table);
+
 /* The address whose MAC address a routed packet needs: the next hop's gateway, or its own destination. */
 struct ip_addr neigh_target_one(struct rte_mbuf *m, const struct route_table *routes);
 

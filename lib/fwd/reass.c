@@ -81,6 +81,7 @@ struct source {
 
 struct reass {
 	struct reass_counters counters;
+	uint32_t pkts_max;
 	uint32_t source_pieces_max;
 	uint32_t seed;
 	uint64_t timeout_tsc[FAMILIES];
@@ -138,6 +139,7 @@ int reass_create(const struct reass_conf *conf, struct reass **out, struct err *
 		reass_destroy(r);
 		return err_set(err, ENOMEM, "no memory for the fragments that a worker may hold");
 	}
+	r->pkts_max = n;
 	r->large = conf->large;
 	r->source_pieces_max = RTE_MAX(n / SOURCE_SHARE, 2u * REASS_FRAGMENTS_MAX);
 	r->seed = (uint32_t)rte_rand();
@@ -549,6 +551,7 @@ void reass_burst(struct reass *r, struct burst *burst, const struct local_addrs 
 	if (!(burst->seen & PKT_FRAGMENT))
 		return;
 	STAGE_OPEN(reass, burst->n, drops);
+	STAGE_TRACE(reass, burst, drops);
 	reass_expire(r, now_tsc, drops);
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
@@ -578,4 +581,23 @@ void reass_drop_all(struct reass *r, enum drop_reason reason, struct drops *drop
 
 	while ((d = oldest(r)))
 		datagram_drop(r, d, reason, drops);
+}
+
+void reass_drop_sas(
+	struct reass *r, bool (*is_gone)(const struct sa *sa), enum drop_reason reason, struct drops *drops)
+{
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		struct datagram *next;
+
+		for (struct datagram *d = TAILQ_FIRST(&r->age[i]); d; d = next) {
+			next = TAILQ_NEXT(d, by_age);
+			if (d->key.sa && is_gone(d->key.sa))
+				datagram_drop(r, d, reason, drops);
+		}
+	}
+}
+
+uint32_t reass_capacity(const struct reass *r)
+{
+	return r->pkts_max;
 }

@@ -20,6 +20,7 @@
 #include "net/burst.h"
 #include "net/drop.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define REASS_FRAGMENTS_MAX 128
@@ -34,6 +35,7 @@
 
 struct rte_mempool;
 struct reass;
+struct sa;
 
 struct reass_conf {
 	uint32_t pkts_max;         /* fragments that wait */
@@ -67,7 +69,12 @@ void reass_burst(struct reass *reass, struct burst *burst, const struct local_ad
 void reass_expire(struct reass *reass, uint64_t now_tsc, struct drops *drops);
 /* Drop all that waits. */
 void reass_drop_all(struct reass *reass, enum drop_reason reason, struct drops *drops);
+/* Drop what waits of packets that came out of SAs of which `is_gone` is true, and forget those SAs. */
+void reass_drop_sas(struct reass *reass, bool (*is_gone)(const struct sa *sa), enum drop_reason reason,
+	struct drops *drops);
 
 const struct reass_counters *reass_counters(const struct reass *reass);
+/* Fragments that may wait. */
+uint32_t reass_capacity(const struct reass *reass);
 
 #endif

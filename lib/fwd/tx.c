@@ -30,7 +30,17 @@ static uint16_t port_send(const struct tx_port *port, struct rte_mbuf **pkts, ui
 	return sent;
 }
 
-static void port_flush(struct tx_port *port, struct drops *drops)
+static uint16_t port_send_watched(struct tx *tx, struct tx_port *port, struct burst *frames)
+{
+	uint16_t sent;
+
+	tx->watch->sending(tx->watch, (uint8_t)(port - tx->ports), frames);
+	sent = port_send(port, frames->pkts, frames->n);
+	tx->watch->sent(tx->watch, sent);
+	return sent;
+}
+
+static void port_flush(struct tx *tx, struct tx_port *port, struct drops *drops)
 {
 	struct burst *buffer = &port->buffer;
 	/* Counted before they are sent, since a frame that the port has taken may be gone at once. */
@@ -40,7 +50,9 @@ static void port_flush(struct tx_port *port, struct drops *drops)
 	if (buffer->n == 0)
 		return;
 	STAGE_OPEN(tx, buffer->n, drops);
-	sent = port_send(port, buffer->pkts, buffer->n);
+	STAGE_TRACE(tx, buffer, drops);
+	sent = unlikely(tx->watch != NULL) ? port_send_watched(tx, port, buffer)
+					   : port_send(port, buffer->pkts, buffer->n);
 	port->packets += sent;
 	port->bytes += bytes - bytes_of(buffer->pkts + sent, buffer->n - sent);
 	for (uint16_t i = sent; i < buffer->n; i++)
@@ -49,7 +61,8 @@ static void port_flush(struct tx_port *port, struct drops *drops)
 }
 
 /* n frames for one port. */
-static void port_queue(struct tx_port *port, struct rte_mbuf **pkts, uint16_t n, struct drops *drops)
+static void port_queue(
+	struct tx *tx, struct tx_port *port, struct rte_mbuf **pkts, uint16_t n, struct drops *drops)
 {
 	struct burst *buffer = &port->buffer;
 
@@ -61,7 +74,7 @@ static void port_queue(struct tx_port *port, struct rte_mbuf **pkts, uint16_t n,
 		pkts += taken;
 		n -= taken;
 		if (buffer->n == BURST_MAX)
-			port_flush(port, drops);
+			port_flush(tx, port, drops);
 	}
 }
 
@@ -74,7 +87,7 @@ void tx_burst(struct tx *tx, struct burst *burst, struct drops *drops)
 		assert(port_out < tx->n_ports);
 		for (end = start + 1; end < burst->n && pkt_of(burst->pkts[end])->port_out == port_out; end++)
 			;
-		port_queue(&tx->ports[port_out], &burst->pkts[start], end - start, drops);
+		port_queue(tx, &tx->ports[port_out], &burst->pkts[start], end - start, drops);
 	}
 	burst->n = 0;
 }
@@ -82,5 +95,5 @@ void tx_burst(struct tx *tx, struct burst *burst, struct drops *drops)
 void tx_flush(struct tx *tx, struct drops *drops)
 {
 	for (uint8_t i = 0; i < tx->n_ports; i++)
-		port_flush(&tx->ports[i], drops);
+		port_flush(tx, &tx->ports[i], drops);
 }

@@ -25,7 +25,14 @@ struct tx_port {
 	uint64_t bytes;
 };
 
+/* Who sees frames leave (datapath/capture.h): all of a port's, and how many of them, the first, it took. */
+struct tx_watch {
+	void (*sending)(struct tx_watch *watch, uint8_t port, const struct burst *frames);
+	void (*sent)(struct tx_watch *watch, uint16_t n);
+};
+
 struct tx {
+	struct tx_watch *watch; /* NULL: nobody */
 	uint8_t n_ports;
 	struct tx_port ports[PKT_PORTS_MAX]; /* by port index */
 };

@@ -17,8 +17,8 @@
 /*
  * Put the AH of the SA in struct pkt in front of each packet, with the tunnel's header, or behind its IP
  * header and extension headers (RFC 4302 section 3.1.1); struct pkt then describes the outer packet
- * (PKT_LOCAL set), with esp_offset, icv_offset and seq. Drops: out_seq_overflow, out_expired, out_buf, in_hdr
- * (malformed IP options).
+ * (PKT_LOCAL set), with esp_offset, icv_offset and seq. Drops: out_seq_overflow, out_seq_reserved,
+ * out_expired, out_buf, in_hdr (malformed IP options).
  */
 void ah_out_prepare(struct burst *burst, const struct sa_tally *tally);
 

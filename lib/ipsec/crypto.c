@@ -415,6 +415,7 @@ void crypto_run(struct crypto_worker *worker, struct burst *burst, const struct 
 	uint16_t kept = 0;
 	uint16_t ahead = 0;
 	STAGE_OPEN(crypto_run, burst->n, tally->drops);
+	STAGE_TRACE(crypto_run, burst, tally->drops);
 
 	for (uint16_t start = 0, end; start < burst->n; start = end) {
 		struct rte_mbuf **run = &burst->pkts[start];

@@ -218,7 +218,7 @@ void crypto_direct_prefetch_one(const struct crypto_direct *direct, const struct
 	} else if (transform == MB_CHACHA20_POLY1305) {
 		rte_prefetch0(key);
 	} else if (transform == MB_JOB) {
-		lines_prefetch(key, sizeof(struct mb_job_key));
+		lines_prefetch(key, offsetof(struct mb_job_key, des_schedules));
 	} else {
 		lines_prefetch(key->states, 2 * mb_hmac_state_bytes(transform));
 		lines_prefetch(key->schedule, schedule_bytes(mb_aes_key_bytes(transform)));
@@ -398,7 +398,7 @@ static inline void ccm_job_fill_one(IMB_JOB *job, struct scratch *scratch, struc
 	job->chain_order = sa->inbound ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
 }
 
-/* What XCBC and CMAC have in a job. */
+/* What XCBC, CMAC and 3DES's HMAC have in a job. */
 static inline void mac_job_fill_one(
 	IMB_JOB *job, struct scratch *scratch, const struct mb_job_key *key, struct rte_mbuf *m)
 {
@@ -409,7 +409,13 @@ static inline void mac_job_fill_one(
 	job->iv_len_in_bytes = sizeof(scratch->iv);
 	job->hash_start_src_offset_in_bytes = auth.offset;
 	job->msg_len_to_hash_in_bytes = auth.length;
-	if (key->hash_alg == IMB_AUTH_AES_XCBC) {
+	if (key->cipher_mode == IMB_CIPHER_DES3) {
+		job->iv_len_in_bytes = sa->iv_bytes;
+		job->enc_keys = key->des_keys;
+		job->dec_keys = key->des_keys;
+		job->u.HMAC._hashed_auth_key_xor_ipad = key->mac_schedule;
+		job->u.HMAC._hashed_auth_key_xor_opad = key->mac_schedule + MB_JOB_HMAC_STATE_BYTES;
+	} else if (key->hash_alg == IMB_AUTH_AES_XCBC) {
 		job->u.XCBC._k1_expanded = (const uint32_t *)key->mac_schedule;
 		job->u.XCBC._k2 = key->mac_last[0];
 		job->u.XCBC._k3 = key->mac_last[1];

@@ -218,10 +218,12 @@ static inline uint32_t payload_bytes_one(struct rte_mbuf *m, const struct sa *sa
 
 void esp_out_drop_unnumbered(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally)
 {
-	const struct sa *sa = n > 0 ? pkt_of(pkts[0])->sa : NULL;
+	struct sa *sa = n > 0 ? pkt_of(pkts[0])->sa : NULL;
 
 	for (uint16_t i = 0; i < n; i++) {
-		if (sa->seq.last == seq_last(sa->esn))
+		if (atomic_load_explicit(&sa->seq.last, memory_order_relaxed) < sa->seq_end)
+			sa_drop_one(tally, pkts[i], out_seq_reserved);
+		else if (sa->seq_end >= seq_last(sa->esn))
 			sa_drop_one(tally, pkts[i], out_seq_overflow);
 		else
 			sa_drop_one(tally, pkts[i], out_expired);

@@ -24,13 +24,13 @@ void esp_out_mtu(
 /*
  * Encapsulate each packet for the SA in struct pkt: tunnel header, ESP header, IV, padding, trailer and room
  * for the ICV; struct pkt then describes the outer packet (PKT_LOCAL set), with esp_offset, icv_offset, seq.
- * Drops: out_seq_overflow, out_buf.
+ * Drops: out_seq_overflow, out_seq_reserved, out_expired, out_buf.
  */
 void esp_out_prepare(struct burst *burst, const struct sa_tally *tally);
 
 /*
- * Packets of one SA that gives no numbers any more: those of the protocol are used up (out_seq_overflow), or
- * those that it may use (out_expired).
+ * Packets of one SA that gives no numbers: those of the protocol are used up (out_seq_overflow), or those
+ * that it may use (out_expired), or those that were reserved so far (out_seq_reserved).
  */
 void esp_out_drop_unnumbered(struct rte_mbuf **pkts, uint16_t n, const struct sa_tally *tally);
 

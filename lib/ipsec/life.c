@@ -33,6 +33,11 @@ static bool has_aes(const struct alg *alg)
 	}
 }
 
+uint64_t life_key_packets_max(const struct alg *alg, bool esn)
+{
+	return esn && has_aes(alg) ? AES_PACKETS_MAX : UINT64_MAX;
+}
+
 /* The lower of two hard limits, of which 0 is none. */
 static uint64_t lower(uint64_t limit, uint64_t other)
 {
@@ -47,8 +52,8 @@ void life_limits(const struct sa_conf *conf, bool inbound, struct sa_limit limit
 		limits[kind] = conf->limits[kind];
 	if (inbound || !conf->alg)
 		return; /* to refuse what was encrypted already hides nothing */
-	if (conf->esn && has_aes(conf->alg))
-		*packets = lower(*packets, AES_PACKETS_MAX);
+	if (life_key_packets_max(conf->alg, conf->esn) != UINT64_MAX)
+		*packets = lower(*packets, life_key_packets_max(conf->alg, conf->esn));
 	if (conf->alg->cipher == CIPHER_3DES_CBC)
 		*bytes = *bytes == 0 ? TDEA_BYTES : RTE_MIN(*bytes, TDEA_BYTES_MAX);
 }
@@ -94,9 +99,14 @@ bool life_is_metered(const struct life *life, bool inbound)
 	       (inbound && is_limited(&life->limits[SA_LIMIT_PACKETS]));
 }
 
-uint64_t life_seq_last(const struct life *life, uint64_t last)
+uint64_t life_seq_last(struct life *life, uint64_t first, uint64_t last)
 {
-	return RTE_MIN(lower(life->limits[SA_LIMIT_PACKETS].hard, last), last);
+	uint64_t *hard = &life->limits[SA_LIMIT_PACKETS].hard, before = first - 1;
+
+	if (*hard == 0 || last <= before)
+		return last;
+	*hard = RTE_MIN(*hard, last - before);
+	return before + *hard;
 }
 
 bool life_take(struct life_account *account, uint64_t *purse, uint64_t need)

@@ -62,8 +62,17 @@ void life_destroy(struct life *life);
 /* Must workers pay, other than by sequence numbers? */
 bool life_is_metered(const struct life *life, bool inbound);
 
-/* The last packet that an outbound SA may send, at most `last`. */
-uint64_t life_seq_last(const struct life *life, uint64_t last);
+/*
+ * How many packets may be encrypted with one key, whatever SA it is of: UINT64_MAX where the sequence numbers
+ * end before, or the cipher has no such limit.
+ */
+uint64_t life_key_packets_max(const struct alg *alg, bool esn);
+
+/*
+ * The last number of an outbound SA that begins with number `first`, at most `last`. A hard limit that
+ * `last` does not leave room for is lowered to what there is.
+ */
+uint64_t life_seq_last(struct life *life, uint64_t first, uint64_t last);
 
 /* Take more than the purse has, so that it has `need`. False: there is not so much left. */
 bool life_take(struct life_account *account, uint64_t *purse, uint64_t need);

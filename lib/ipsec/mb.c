@@ -1,6 +1,7 @@
 #include "ipsec/mb.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <intel-ipsec-mb.h>
@@ -13,6 +14,10 @@
 #define HMAC_INNER           0x36
 #define HMAC_OUTER           0x5c
 #define HMAC_BLOCK_BYTES_MAX IMB_SHA_512_BLOCK_SIZE
+
+#define DES_KEY_BYTES 8 /* of one of 3DES's three, RFC 2451 section 2.2 */
+
+_Static_assert(sizeof(((struct mb_job_key *)NULL)->des_schedules[0]) == IMB_DES_KEY_SCHED_SIZE, "it fits");
 
 /* By the index of the hash that mb.h gives. */
 static const enum auth_alg hashes[MB_HASHES] = {
@@ -116,9 +121,8 @@ enum mb_transform mb_transform_of(const struct alg *alg)
 	case CIPHER_CHACHA20_POLY1305:
 		return MB_CHACHA20_POLY1305;
 	case CIPHER_AES_CCM:
-		return MB_JOB;
 	case CIPHER_3DES_CBC:
-		return MB_TRANSFORMS;
+		return MB_JOB;
 	default:
 		return alg->auth == AUTH_AES_XCBC || alg->auth == AUTH_AES_CMAC ? MB_JOB
 										: hmac_transform_of(alg);
@@ -208,6 +212,8 @@ static IMB_CIPHER_MODE job_cipher_mode(const struct alg *alg)
 		return IMB_CIPHER_CBC;
 	case CIPHER_AES_CTR:
 		return IMB_CIPHER_CNTR;
+	case CIPHER_3DES_CBC:
+		return IMB_CIPHER_DES3;
 	default:
 		return IMB_CIPHER_NULL;
 	}
@@ -217,7 +223,23 @@ static IMB_HASH_ALG job_hash_alg(const struct alg *alg)
 {
 	if (alg->cipher == CIPHER_AES_CCM)
 		return IMB_AUTH_AES_CCM;
-	return alg->auth == AUTH_AES_XCBC ? IMB_AUTH_AES_XCBC : IMB_AUTH_AES_CMAC;
+	switch (alg->auth) {
+	case AUTH_HMAC_SHA1:
+		return IMB_AUTH_HMAC_SHA_1;
+	case AUTH_HMAC_SHA2_256:
+		return IMB_AUTH_HMAC_SHA_256;
+	default:
+		return alg->auth == AUTH_AES_XCBC ? IMB_AUTH_AES_XCBC : IMB_AUTH_AES_CMAC;
+	}
+}
+
+/* Each direction has the same schedules. */
+static void des_schedules_expand(IMB_MGR *manager, const uint8_t *cipher_key, struct mb_job_key *key)
+{
+	for (size_t i = 0; i < sizeof(key->des_keys) / sizeof(key->des_keys[0]); i++) {
+		IMB_DES_KEYSCHED(manager, key->des_schedules[i], cipher_key + i * DES_KEY_BYTES);
+		key->des_keys[i] = key->des_schedules[i];
+	}
 }
 
 static void cmac_key_expand(IMB_MGR *manager, const uint8_t *auth_key, struct mb_job_key *key)
@@ -237,6 +259,13 @@ static void job_key_expand(IMB_MGR *manager, const struct alg *alg, const uint8_
 	key->cipher_mode = (uint8_t)job_cipher_mode(alg);
 	key->hash_alg = (uint8_t)job_hash_alg(alg);
 	key->key_bytes = alg->cipher_key_bytes;
+	if (alg->cipher == CIPHER_3DES_CBC) {
+		des_schedules_expand(manager, material, key);
+		hmac_state_init(manager, alg, auth_key, HMAC_INNER, key->mac_schedule);
+		hmac_state_init(
+			manager, alg, auth_key, HMAC_OUTER, key->mac_schedule + MB_JOB_HMAC_STATE_BYTES);
+		return;
+	}
 	if (alg->cipher_key_bytes > 0)
 		aes_schedule_expand(manager, alg, material, inbound, key->schedule);
 	if (alg->auth == AUTH_AES_XCBC)

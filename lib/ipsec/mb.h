@@ -4,7 +4,7 @@
  *
  * Managers and keys are made and destroyed by the control thread. A manager is of one thread; a key never
  * changes, and is used by any number of workers at once (ipsec/crypto_direct.c).
- * Limits: the algorithms of model/alg.h but 3DES; CPUs with AES-NI and PCLMULQDQ.
+ * Limits: the algorithms of model/alg.h; CPUs with AES-NI and PCLMULQDQ.
  */
 #ifndef CULVERT_IPSEC_MB_H
 #define CULVERT_IPSEC_MB_H
@@ -19,6 +19,7 @@
 
 #define MB_SCHEDULE_BYTES_MAX   (16 * (14 + 1)) /* AES-256: 14 rounds, FIPS 197 section 5 */
 #define MB_CHACHA20_KEY_BYTES   32              /* RFC 7634 section 2 */
+#define MB_DES_SCHEDULE_WORDS   16              /* of 8 bytes, one a round */
 #define MB_HMAC_STATE_BYTES_MAX 64              /* of SHA-512 between two blocks */
 #define MB_HASHES               4               /* SHA-1, SHA2-256, SHA2-384 and SHA2-512, in this order */
 #define MB_CIPHERS              7               /* NULL, AES-CBC and AES-CTR, each with three keys */
@@ -34,7 +35,7 @@ enum mb_transform {
 	MB_GMAC_192,
 	MB_GMAC_256,
 	MB_CHACHA20_POLY1305,
-	MB_JOB, /* AES-CCM, and AES-XCBC or AES-CMAC with any cipher: what each is, its key says */
+	MB_JOB, /* AES-CCM, AES-XCBC or AES-CMAC with any cipher, 3DES: what each is, its key says */
 	MB_HMAC,
 	MB_TRANSFORMS = MB_HMAC + MB_HASHES * MB_CIPHERS
 };
@@ -49,13 +50,18 @@ struct mb_hmac_key {
 /* What a packet of MB_JOB reads. */
 struct mb_job_key {
 	alignas(64) uint8_t schedule[MB_SCHEDULE_BYTES_MAX]; /* as above */
-	/* XCBC's or CMAC's: the schedule, and the keys of the last block. */
+	/* XCBC's or CMAC's: the schedule, and the keys of the last block. HMAC's: both states. */
 	alignas(16) uint8_t mac_schedule[MB_SCHEDULE_BYTES_MAX];
 	alignas(16) uint8_t mac_last[2][16];
 	uint8_t cipher_mode; /* IMB_CIPHER_MODE */
 	uint8_t hash_alg;    /* IMB_HASH_ALG */
 	uint8_t key_bytes;   /* of the cipher */
+	/* Of 3DES alone: the schedules of its keys, and pointers to them, as IPsec-MB wants it. */
+	const void *des_keys[3];
+	uint64_t des_schedules[3][MB_DES_SCHEDULE_WORDS];
 };
+
+#define MB_JOB_HMAC_STATE_BYTES (MB_HMAC_STATE_BYTES_MAX / 2) /* of 3DES's SHA-1 and SHA2-256 */
 
 /*
  * The fastest functions that the CPU has. *manager is the caller's; its memory is near `socket`, or anywhere

@@ -127,6 +127,8 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 	sa->cuts_after = conf->fragment == SA_FRAGMENT_AFTER;
 	snprintf(sa->name, sizeof(sa->name), "%s", conf->name);
 	seq_init(&sa->seq, conf->esn);
+	sa->seq_first = 1;
+	sa->seq_end = seq_last(conf->esn);
 	outer_header_init(sa, conf->mode);
 	atomic_init(&sa->special, (sa_is_transport(sa) ? SA_IS_TRANSPORT : 0) |
 					  (conf->encap == SA_ENCAP_UDP ? SA_IN_UDP : 0) |
@@ -168,7 +170,8 @@ static int life_begin(struct sa *sa, const struct sa_params *params, struct err 
 	if (life_is_metered(sa->life, sa->inbound))
 		atomic_fetch_or(&sa->special, SA_METERED);
 	if (!sa->inbound)
-		sa->seq.last = life_seq_last(sa->life, sa->seq.last);
+		sa->seq_end = life_seq_last(sa->life, 1, sa->seq_end);
+	atomic_init(&sa->seq.last, sa->seq_end);
 	return 0;
 }
 
@@ -248,6 +251,20 @@ void sa_counters_sum(const struct sa *sa, struct sa_counters *sum)
 	}
 }
 
+void sa_number_from(struct sa *sa, uint64_t first, uint64_t iv_mask)
+{
+	uint64_t before = first - 1;
+
+	sa->iv_mask = iv_mask;
+	sa->seq_first = first;
+	sa->seq_end = RTE_MIN(seq_last(sa->esn), life_key_packets_max(sa->alg, sa->esn));
+	if (sa->life)
+		sa->seq_end = life_seq_last(sa->life, first, sa->seq_end);
+	sa->seq_end = RTE_MAX(sa->seq_end, before);
+	atomic_init(&sa->seq.next, first);
+	atomic_init(&sa->seq.last, before);
+}
+
 void sa_end(struct sa *sa, enum sa_limit_kind by)
 {
 	int goes_on = LIFE_GOES_ON;
@@ -280,7 +297,8 @@ uint64_t sa_life_used(const struct sa *sa, enum sa_limit_kind kind, uint64_t now
 		/* Numbers that were asked for past the last one were not given. */
 		return sa->inbound
 			       ? account_used(sa, &sa->life->packets, offsetof(struct life_purse, packets))
-			       : RTE_MIN(atomic_load(&sa->seq.next) - 1, sa->seq.last);
+			       : RTE_MIN(atomic_load(&sa->seq.next) - 1, atomic_load(&sa->seq.last)) -
+					 (sa->seq_first - 1);
 	}
 }
 

@@ -1,7 +1,7 @@
 /*
  * A security association at run time (RFC 4301 section 4.4.2): what the workers read, hot lines first.
  *
- * Made, retired and destroyed by the control thread; used by any number of workers at once. After sa_create
+ * Made, retired and destroyed by the control thread; used by any number of workers at once. Once they see it,
  * only the sequence number, the replay window and the counters change. Policies and the SAD borrow it: it
  * outlives them, and sa_destroy comes after every worker has let go (datapath/snapshot.h).
  * The three protocols differ in what they do to a packet, see esp_out.h, ah.h and ipcomp.h; the rest is one.
@@ -44,7 +44,7 @@ struct natt;
 #define SA_DROP_REASONS(X) \
 	X(in_hdr) X(in_endpoint) X(in_encap) X(in_seq_zero) X(in_replay) X(in_late) X(in_icv) X(in_sa_proto) X(in_dummy) \
 	X(in_ecn) X(in_bundle) X(in_nesting) X(in_ipcomp) X(in_buf) \
-	X(in_selector) X(in_expired) X(out_expired) X(out_seq_overflow) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
+	X(in_selector) X(in_expired) X(out_expired) X(out_seq_overflow) X(out_seq_reserved) X(out_mtu) X(out_buf) X(crypto_full) X(crypto_failed)
 /* clang-format on */
 
 enum sa_drop {
@@ -87,9 +87,9 @@ enum sa_special {
 };
 
 struct sa {
-	/* Read for each packet; never written after sa_create. */
+	/* Read for each packet; never written once workers see it. */
 	struct crypto_session session;
-	uint64_t iv_mask; /* random; IVs are made from sequence number XOR this, so a restart repeats none */
+	uint64_t iv_mask; /* random; IVs are made from sequence number XOR this. One for all SAs of a key */
 	rte_be32_t spi;
 	rte_be32_t salt; /* of AEAD nonces, RFC 4106 section 4 */
 	bool inbound : 1;
@@ -143,6 +143,13 @@ struct sa {
 	uint16_t tfc_bytes; /* what the SA's configuration says */
 	struct life *life;  /* NULL: it has no limits but its sequence numbers */
 	/* Cold. */
+	/*
+	 * Outbound: its first number, and the last that the protocol and its life allow; seq.last is at most
+	 * that, and lower where further numbers are yet to be reserved on disk (control/seq_store.h).
+	 */
+	uint64_t seq_first;
+	uint64_t seq_end;
+	uint32_t seq_lease; /* seq_store's own; 0: it has none */
 	struct sa_path path;
 	struct dummy_schedule {
 		uint64_t interval_tsc; /* 0: no dummies */
@@ -195,6 +202,13 @@ void sa_destroy(struct sa *sa);
 
 /* Sum the counters of all workers into *sum. Any thread; each number is exact, their time is not one. */
 void sa_counters_sum(const struct sa *sa, struct sa_counters *sum);
+
+/*
+ * Let an outbound SA that no worker sees yet begin with number `first` (at least 1) rather than 1, and give
+ * out none before seq_extend says up to which. Its packets are counted from there; what its cipher allows a
+ * key is counted from 1. If it may have no such number, it never sends.
+ */
+void sa_number_from(struct sa *sa, uint64_t first, uint64_t iv_mask);
 
 /* A hard limit was reached: every worker drops the SA's packets from its next look on. Any thread. */
 void sa_end(struct sa *sa, enum sa_limit_kind by);

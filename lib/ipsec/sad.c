@@ -62,7 +62,8 @@ struct recent {
 struct sad {
 	struct rte_hash *hash;     /* struct sad_key to struct sa *, of all but SA_LOOKUP_SOURCE */
 	struct rte_rcu_qsbr *qsbr; /* borrowed */
-	uint32_t seed;             /* of the places in `recent` and `sourced` */
+	uint32_t capacity;
+	uint32_t seed; /* of the places in `recent` and `sourced` */
 	unsigned n_workers;
 	struct recent *recent; /* RECENT_SLOTS for each worker */
 	struct rte_hash_parameters by_source_parameters;
@@ -148,6 +149,7 @@ int sad_create(const struct sad_conf *conf, struct sad **out, struct err *err)
 		return err_set(err, ENOMEM, "no memory for an SAD of %u SAs", conf->capacity);
 	}
 	sad->qsbr = conf->qsbr;
+	sad->capacity = parameters.entries;
 	sad->seed = (uint32_t)rte_rand();
 	sad->n_workers = conf->n_workers;
 	snprintf(sad->by_source_name, sizeof(sad->by_source_name), "%s_source", parameters.name);
@@ -248,6 +250,20 @@ int sad_remove(struct sad *sad, const struct sa *sa)
 	 */
 	recent_forget(sad);
 	return 0;
+}
+
+uint32_t sad_count(const struct sad *sad)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < SA_LOOKUP_COUNT; i++)
+		sum += atomic_load_explicit(&sad->n[i], memory_order_relaxed);
+	return sum;
+}
+
+uint32_t sad_capacity(const struct sad *sad)
+{
+	return sad->capacity;
 }
 
 struct sa *sad_find(const struct sad *sad, uint8_t protocol, rte_be32_t spi,

@@ -43,6 +43,10 @@ int sad_add(struct sad *sad, struct sa *sa, struct err *err);
  */
 int sad_remove(struct sad *sad, const struct sa *sa);
 
+/* How many SAs it holds, and has room for. Any thread. */
+uint32_t sad_count(const struct sad *sad);
+uint32_t sad_capacity(const struct sad *sad);
+
 /*
  * The most specific SA for packets of that protocol (enum sa_protocol), SPI, destination and source, or NULL;
  * whether they are in UDP, and whether the source is the SA's, is not asked. Any thread that the QSBR

@@ -11,19 +11,19 @@
 #include <rte_malloc.h>
 
 #include "ipsec/spd_pairs.h"
+#include "ipsec/spd_seen.h"
 #include "net/quote.h"
 #include "net/stage.h"
 
 /*
  * What the classifier reads of a packet, in network order: the protocol in the first byte, and from the
- * second group of four bytes on the words of the source, those of the destination, both ports, and whether
- * there are any. The three bytes behind the protocol are padding.
+ * second group of four bytes on the words of the source, those of the destination, both ports, and what of
+ * all that is there (spd_seen.h). The three bytes behind the protocol are padding.
  */
-#define GROUP_BYTES   4
-#define WORDS_MAX     (16 / GROUP_BYTES) /* of an address */
-#define FIELDS_MAX    (1 + 2 * WORDS_MAX + 2 + 1)
-#define KEY_HAS_PORTS 1u
-#define FAMILIES      2
+#define GROUP_BYTES 4
+#define WORDS_MAX   (16 / GROUP_BYTES) /* of an address */
+#define FIELDS_MAX  (1 + 2 * WORDS_MAX + 2 + 1)
+#define FAMILIES    2
 
 struct spd_key {
 	rte_be32_t protocol;                /* in its first byte */
@@ -36,7 +36,8 @@ struct spd {
 	struct spd_pairs *pairs;
 	struct rte_acl_ctx *contexts[FAMILIES]; /* of the other rules; NULL where none is of the family */
 	uint32_t first_other;                   /* the least index of those */
-	bool reads_ports;                       /* any rule does */
+	bool reads_ports;                       /* any rule does, as the next */
+	bool reads_opaque;
 	struct spd_entry entries[];
 };
 
@@ -90,12 +91,6 @@ static void acl_config_make(struct rte_acl_config *config, uint8_t family)
 		config->defs[i].field_index = (uint8_t)i;
 }
 
-static bool selector_reads_ports(const struct selector *selector)
-{
-	return !port_range_is_any(&selector->source_ports) ||
-	       !port_range_is_any(&selector->destination_ports);
-}
-
 /* Values of rules are in host order. */
 static void acl_prefix_set(struct rte_acl_field *fields, const struct ip_prefix *prefix)
 {
@@ -112,10 +107,11 @@ static void acl_prefix_set(struct rte_acl_field *fields, const struct ip_prefix 
 	}
 }
 
+/* Where there are none to be seen, the key has zeros. */
 static void acl_ports_set(struct rte_acl_field *field, const struct port_range *range)
 {
-	field->value.u16 = range->first;
-	field->mask_range.u16 = range->last;
+	field->value.u16 = port_range_is_opaque(range) ? 0 : range->first;
+	field->mask_range.u16 = port_range_is_opaque(range) ? SELECTOR_PORT_LAST : range->last;
 }
 
 /* Everything of the rule but the addresses. The first of the list has the highest priority. */
@@ -123,23 +119,21 @@ static void acl_rule_init(
 	struct acl_rule *rule, const struct selector *selector, size_t index, uint8_t family)
 {
 	struct rte_acl_field *ports = &rule->field[1 + 2 * address_words(family)];
+	struct seen seen = seen_wanted(selector);
 
 	*rule = (struct acl_rule){
 		.data = {.category_mask = 1,
 			.priority = RTE_ACL_MAX_PRIORITY - (int32_t)index,
 			.userdata = (uint32_t)index + 1}, /* 0 is no match */
 	};
-	if (selector->protocol != SELECTOR_PROTOCOL_ANY) {
+	if (selector->protocol >= 0) {
 		rule->field[0].value.u8 = (uint8_t)selector->protocol;
 		rule->field[0].mask_range.u8 = UINT8_MAX;
 	}
 	acl_ports_set(&ports[0], &selector->source_ports);
 	acl_ports_set(&ports[1], &selector->destination_ports);
-	/* RFC 4301 section 4.4.1.1: ports that can't be seen match ANY alone. */
-	if (selector_reads_ports(selector)) {
-		ports[2].value.u32 = KEY_HAS_PORTS;
-		ports[2].mask_range.u32 = KEY_HAS_PORTS;
-	}
+	ports[2].value.u32 = seen.bits;
+	ports[2].mask_range.u32 = seen.mask;
 }
 
 /* The sources or the destinations of a selector. */
@@ -314,6 +308,7 @@ static struct spd *spd_allocate(const struct spd_source *source)
 			.icmp_errors = source->rules[i].icmp_errors,
 		};
 		spd->reads_ports |= selector_reads_ports(source->rules[i].selector);
+		spd->reads_opaque |= selector_reads_opaque(source->rules[i].selector);
 	}
 	return spd;
 }
@@ -371,19 +366,24 @@ bool spd_reads_ports(const struct spd *spd)
 	return spd->reads_ports;
 }
 
+bool spd_reads_opaque(const struct spd *spd)
+{
+	return spd->reads_opaque;
+}
+
 static inline void key_make_one(struct spd_key *key, struct rte_mbuf *m)
 {
 	const struct pkt *p = pkt_of(m);
 	size_t address_bytes = ip_family_bytes(p->family);
 	uint8_t *at = (uint8_t *)key->rest;
 	rte_be16_t ports[2] = {rte_cpu_to_be_16(p->source_port), rte_cpu_to_be_16(p->destination_port)};
-	rte_be32_t has_ports = rte_cpu_to_be_32(p->flags & PKT_HAS_PORTS ? KEY_HAS_PORTS : 0);
+	rte_be32_t seen = rte_cpu_to_be_32(seen_one(p));
 
 	*(uint8_t *)&key->protocol = p->protocol;
 	/* The header has the source and the destination one behind the other. */
 	memcpy(at, pkt_source(m), 2 * address_bytes);
 	memcpy(at + 2 * address_bytes, ports, sizeof(ports));
-	memcpy(at + 2 * address_bytes + sizeof(ports), &has_ports, sizeof(has_ports));
+	memcpy(at + 2 * address_bytes + sizeof(ports), &seen, sizeof(seen));
 }
 
 /* Classify the packets of one family that no narrow rule before all of rte_acl's has taken. */

@@ -55,6 +55,11 @@ void spd_destroy(struct spd *spd);
  * do (RFC 4301 section 7.1).
  */
 bool spd_reads_ports(const struct spd *spd);
+/*
+ * Is any rule for packets whose ports or protocol can't be seen? Then fragments are to be shown to it as they
+ * come (section 7.2).
+ */
+bool spd_reads_opaque(const struct spd *spd);
 
 /*
  * The entry of each of n packets (1 to BURST_MAX) that parse has seen, NULL where none matches. For a packet

@@ -10,6 +10,7 @@
 #include <rte_random.h>
 
 #include "base/words.h"
+#include "ipsec/spd_seen.h"
 
 /* A key is the source and the destination as the header has them, one behind the other, in words. */
 #define WORDS_V4     1
@@ -25,7 +26,7 @@ struct slot {
 	uint32_t number; /* the rule's index and 1; 0: the slot is empty */
 	uint8_t protocol;
 	uint8_t protocol_mask; /* 0: any */
-	bool needs_ports;
+	struct seen seen;
 	struct port_range source_ports;
 	struct port_range destination_ports;
 	uint64_t key[]; /* cut to the tuple's lengths */
@@ -216,10 +217,8 @@ static void slot_init(struct slot *slot, const struct selector *selector, uint32
 	slot->number = number;
 	slot->source_ports = selector->source_ports;
 	slot->destination_ports = selector->destination_ports;
-	/* RFC 4301 section 4.4.1.1: ports that can't be seen match ANY alone. */
-	slot->needs_ports = !port_range_is_any(&selector->source_ports) ||
-			    !port_range_is_any(&selector->destination_ports);
-	if (selector->protocol != SELECTOR_PROTOCOL_ANY) {
+	slot->seen = seen_wanted(selector);
+	if (selector->protocol >= 0) {
 		slot->protocol = (uint8_t)selector->protocol;
 		slot->protocol_mask = UINT8_MAX;
 	}
@@ -317,8 +316,7 @@ void spd_pairs_destroy(struct spd_pairs *pairs)
 
 static inline bool ports_match_one(const struct slot *slot, const struct pkt *p)
 {
-	return (p->flags & PKT_HAS_PORTS) && slot->source_ports.first <= p->source_port &&
-	       p->source_port <= slot->source_ports.last &&
+	return slot->source_ports.first <= p->source_port && p->source_port <= slot->source_ports.last &&
 	       slot->destination_ports.first <= p->destination_port &&
 	       p->destination_port <= slot->destination_ports.last;
 }
@@ -326,7 +324,8 @@ static inline bool ports_match_one(const struct slot *slot, const struct pkt *p)
 static inline bool slot_matches_one(const struct slot *slot, const struct pkt *p)
 {
 	return (p->protocol & slot->protocol_mask) == slot->protocol &&
-	       (!slot->needs_ports || ports_match_one(slot, p));
+	       (seen_one(p) & slot->seen.mask) == slot->seen.bits &&
+	       (!(slot->seen.bits & SEEN_PORTS) || ports_match_one(slot, p));
 }
 
 /* The tuple's first rule that the packet matches. At least half of the slots are empty, so the search ends.

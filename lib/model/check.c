@@ -410,7 +410,10 @@ static int compare_keys(const struct gateway *gateway, size_t a, size_t b)
 	return memcmp(x->bytes, y->bytes, x->length_bytes);
 }
 
-/* RFC 4106 section 8.1: an IV is used once with a key, and each SA counts its IVs from the start. */
+/*
+ * RFC 4106 section 8.1: an IV is used once with a key. The gateway sees to that of its own SAs
+ * (control/seq_store.h), and can't of those that a peer sends with.
+ */
 static void same_key(struct check *check, size_t first, size_t again)
 {
 	const struct sa_conf *sas = check->gateway->sas;
@@ -546,12 +549,16 @@ static void check_policy(struct check *check, size_t index)
 {
 	const struct policy *policy = &check->gateway->policies[index];
 	const struct selector *selector = &policy->selector;
+	unsigned families = families_of(selector->sources, selector->n_sources) &
+			    families_of(selector->destinations, selector->n_destinations);
 	struct path path;
 
-	if (!(families_of(selector->sources, selector->n_sources) &
-		    families_of(selector->destinations, selector->n_destinations)))
+	if (families == 0)
 		report_add(check->report, path_of(&path, "policies[%zu]", index),
 			"matches nothing: source and destination are of different families");
+	else if (selector->protocol == SELECTOR_PROTOCOL_OPAQUE && !(families & 1u << IP_V6))
+		report_add(check->report, path_of(&path, "policies[%zu].protocol", index),
+			"matches nothing: only in IPv6 packets it can be opaque");
 	for (size_t i = 0; i < policy->n_sas; i++)
 		check_policy_sa(
 			check, policy, policy->sas[i], path_of(&path, "policies[%zu].sas[%zu]", index, i));

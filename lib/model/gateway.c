@@ -44,6 +44,8 @@ static void policies_fini(struct gateway *gateway)
 void gateway_fini(struct gateway *gateway)
 {
 	free(gateway->control_directory);
+	free(gateway->state_directory);
+	free(gateway->capture_directory);
 	free(gateway->control_socket);
 	free(gateway->control_group);
 	free(gateway->workers.lcores);

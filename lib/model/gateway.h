@@ -90,11 +90,23 @@ struct icmp_conf {
 	uint32_t path_mtu_age_s;
 };
 
+#define METRICS_PORT_USUAL 9464 /* of what exports metrics for Prometheus */
+
+/* Where metrics are served over HTTP. */
+struct metrics_conf {
+	struct ip_addr address;
+	uint16_t port; /* 0: they are not served */
+	bool sas;      /* of each SA too */
+};
+
 struct gateway {
 	char *control_directory; /* lock and sockets; one daemon holds it */
+	char *state_directory;   /* what must outlive the daemon; one daemon holds it too */
 	char *control_socket;    /* NULL: in the directory */
 	char *control_group;     /* whose members may use the socket */
 	bool audit;              /* log auditable events, RFC 4301 section 9 */
+	char *capture_directory; /* where captures are written; NULL: none is */
+	bool capture_inner;      /* captures may show what tunnels protect */
 	struct workers_conf workers;
 	struct memory_conf memory;
 	struct port_conf *ports;
@@ -108,6 +120,7 @@ struct gateway {
 	struct policy *policies;
 	size_t n_policies;
 	struct icmp_conf icmp;
+	struct metrics_conf metrics;
 };
 
 /* An empty gateway with every default in place. */

@@ -55,4 +55,15 @@ bool policy_uses_sa(const struct policy *policy, const char *sa);
 /* Do two policies say the same? */
 bool policy_equal(const struct policy *a, const struct policy *b);
 
+/* The configuration's keywords. */
+static inline const char *policy_direction_name(enum policy_direction direction)
+{
+	return direction == POLICY_OUT ? "out" : "in";
+}
+
+static inline const char *policy_action_name(enum policy_action action)
+{
+	return action == POLICY_PROTECT ? "protect" : action == POLICY_BYPASS ? "bypass" : "discard";
+}
+
 #endif

@@ -117,8 +117,9 @@ struct sa_conf {
 	enum sa_df df;
 	enum sa_fragment fragment; /* outbound, tunnel mode */
 	int dscp; /* of the tunnel's header, or SA_DSCP_COPY: the inner packet's (RFC 4301 section 4.4.2.1) */
-	bool mss_clamp;      /* outbound: lower TCP's MSS to what the tunnel carries, both ways */
-	bool allow_insecure; /* the operator knows what alg->insecure says */
+	bool mss_clamp;             /* outbound: lower TCP's MSS to what the tunnel carries, both ways */
+	bool allow_insecure;        /* the operator knows what alg->insecure says */
+	bool allow_static_iv_reuse; /* outbound: nobody minds if a restart uses its numbers again */
 	/*
 	 * Outbound: the packets that it is for, where it is an alternative of a policy; all of this must be
 	 * true of one.

@@ -31,20 +31,55 @@ static bool addresses_match(const struct ip_range *ranges, size_t n_ranges, cons
 	return n_ranges == 0;
 }
 
+bool port_range_is_opaque(const struct port_range *range)
+{
+	return range->first > range->last;
+}
+
+static bool port_range_is_seen(const struct port_range *range)
+{
+	return !port_range_is_any(range) && !port_range_is_opaque(range);
+}
+
+bool selector_reads_ports(const struct selector *selector)
+{
+	return port_range_is_seen(&selector->source_ports) ||
+	       port_range_is_seen(&selector->destination_ports);
+}
+
+bool selector_reads_opaque(const struct selector *selector)
+{
+	return port_range_is_opaque(&selector->source_ports) ||
+	       port_range_is_opaque(&selector->destination_ports) ||
+	       selector->protocol == SELECTOR_PROTOCOL_OPAQUE;
+}
+
+/* RFC 4301 section 4.4.1.1: ANY encompasses OPAQUE, and no number does. */
+static bool protocol_matches(int protocol, const struct flow *flow)
+{
+	if (protocol == SELECTOR_PROTOCOL_ANY)
+		return true;
+	if (protocol == SELECTOR_PROTOCOL_OPAQUE)
+		return flow->hides_protocol;
+	return !flow->hides_protocol && protocol == flow->protocol;
+}
+
 /*
- * RFC 4301 section 4.4.1.1: ports that can't be seen are OPAQUE, and match ANY alone. So a fragment never
- * slips through a policy that was written for a port.
+ * RFC 4301 section 4.4.1.1: ports that can't be seen are OPAQUE, and match that and ANY alone. So a fragment
+ * never slips through a policy that was written for a port.
  */
 static bool ports_match(const struct port_range *range, bool has_ports, uint16_t port)
 {
 	if (port_range_is_any(range))
 		return true;
+	if (port_range_is_opaque(range))
+		return !has_ports;
 	return has_ports && range->first <= port && port <= range->last;
 }
 
 bool selector_match(const struct selector *selector, const struct flow *flow)
 {
-	return (selector->protocol == SELECTOR_PROTOCOL_ANY || selector->protocol == flow->protocol) &&
+	return protocol_matches(selector->protocol, flow) &&
 	       addresses_match(selector->sources, selector->n_sources, &flow->source) &&
 	       addresses_match(selector->destinations, selector->n_destinations, &flow->destination) &&
 	       ports_match(&selector->source_ports, flow->has_ports, flow->source_port) &&

@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#include <rte_branch_prediction.h>
+
 /* clang-format off */
 #define DROP_REASONS(X) \
 	X(eth_type, "-", "the frame carries neither IPv4, IPv6 nor ARP; if it should, look at who sends it") \
@@ -34,7 +36,7 @@
 	X(frag_bad, "-", "a fragment that fits no packet: its length, the end of the packet or its congestion marks can't be, or the packet would be longer than 65535 bytes; an attack, or a broken sender") \
 	X(frag_overlap, "-", "a fragment overlaps another of its packet, all of which are dropped (RFC 5722); an attack") \
 	X(frag_duplicate, "-", "a fragment came twice; the network doubles packets") \
-	X(frag_timeout, "-", "the other fragments of the packet did not come in time (IPv4 30 s, IPv6 60 s), or a new configuration came first; they are lost on the way") \
+	X(frag_timeout, "-", "the other fragments of the packet did not come in time (IPv4 30 s, IPv6 60 s), or its SA was taken out first; they are lost on the way") \
 	X(frag_full, "-", "too many fragments wait for others, and the oldest had to go, or there was no buffer; a flood of fragments, or raise `memory.packets`") \
 	X(in_seq_zero, "InStateSeqError", "the ESP sequence number is 0, which no sender may use (RFC 4303 section 3.3.3)") \
 	X(in_replay, "InStateSeqError", "this ESP sequence number was accepted before: a duplicate on the way, or a replay") \
@@ -56,6 +58,7 @@
 	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
 	X(out_expired, "OutStateExpired", "the outbound SA has reached a hard limit (`life_time`, `life_bytes`, `life_packets`, or its cipher's own); it needs a new key") \
 	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \
+	X(out_seq_reserved, "OutStateSeqError", "the SA's reserved sequence numbers are used up, and no more could be reserved in time: the file for them can't be written (the log says why), or its disk is slower than the traffic needs") \
 	X(out_mtu, "OutBundleCheckError", "the packet is too big for the tunnel or the link; ICMP said so to the sender where it may be said") \
 	X(out_buf, "OutError", "the packet's buffer has no room for the tunnel's headers or trailer; raise the buffer size") \
 	X(crypto_full, "OutError", "the crypto device's queue is full; it is slower than the traffic") \
@@ -92,10 +95,30 @@ struct drop_audit {
 	uint64_t suppressed[DROP_COUNT]; /* drops that were not recorded */
 };
 
+/* A stage that packets are in: its own burst, and those that it may move packets to. */
+struct stage_visit {
+	enum stage stage;
+	const struct burst *bursts[4]; /* the stage's own, then the named ones; NULL where there are fewer */
+	const char *names;             /* of the named ones, with commas between */
+};
+
+/*
+ * Who follows some packets through the stages (datapath/trace.h), called by the thread whose drops it is in,
+ * while there is one.
+ */
+struct tracer {
+	void (*enter)(struct tracer *tracer, const struct stage_visit *visit);
+	void (*leave)(struct tracer *tracer); /* the stage entered last */
+	void (*dropped)(struct tracer *tracer, struct rte_mbuf *m, enum drop_reason reason);
+	/* `part` was made of a packet that will end: a fragment, or a copy; NULL: it has ended. */
+	void (*cut)(struct tracer *tracer, struct rte_mbuf *m, struct rte_mbuf *part);
+};
+
 /* One worker's counters, by the port that the packet came in by. */
 struct drops {
 	uint64_t total;           /* of all reasons and ports */
 	struct drop_audit *audit; /* NULL: nothing is recorded */
+	struct tracer *tracer;    /* NULL: nobody follows packets */
 	uint64_t count[PKT_PORTS_MAX + 1][DROP_COUNT];
 #ifdef CULVERT_STAGE_CYCLES
 	struct stage_cycles stages[STAGE_COUNT]; /* here, since every stage has its worker's drops */
@@ -122,12 +145,21 @@ static inline void drop_count_one(struct drops *drops, struct rte_mbuf *m, enum 
 	drops->count[pkt_of(m)->port_in][reason]++;
 	if (drops->audit)
 		drop_audit_one(drops->audit, m, reason);
+	if (unlikely(drops->tracer != NULL))
+		drops->tracer->dropped(drops->tracer, m, reason);
 }
 
 static inline void drop_one(struct drops *drops, struct rte_mbuf *m, enum drop_reason reason)
 {
 	drop_count_one(drops, m, reason);
 	rte_pktmbuf_free(m);
+}
+
+/* The packet is being cut, and `part` was made of it; NULL: it will be freed now. */
+static inline void trace_cut_one(struct drops *drops, struct rte_mbuf *m, struct rte_mbuf *part)
+{
+	if (unlikely(drops->tracer != NULL))
+		drops->tracer->cut(drops->tracer, m, part);
 }
 
 /* Drop all packets of the burst for the same reason. */

@@ -7,6 +7,7 @@
 #define CULVERT_NET_IPV6_EXTENSION_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define IPV6_FRAGMENT_HEADER_BYTES 8 /* RFC 8200 section 4.5 */
@@ -29,6 +30,11 @@ static inline uint32_t ipv6_extension_bytes(uint8_t protocol, uint8_t length)
 	default:
 		return 0;
 	}
+}
+
+static inline bool ipv6_is_extension(uint8_t protocol)
+{
+	return ipv6_extension_bytes(protocol, 0) != 0;
 }
 
 #endif

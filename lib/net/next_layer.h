@@ -1,6 +1,6 @@
 /*
- * What selectors see of the header behind IP's (RFC 4301 section 4.4.1.1): two ports, or ICMP's type and
- * code.
+ * What selectors see of the header behind IP's (RFC 4301 section 4.4.1.1): two ports, ICMP's type and code,
+ * or a mobility header's type.
  *
  * Workers and control, on bytes that may be cut short.
  */
@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include <rte_byteorder.h>
+
+#define MH_TYPE_AT 2 /* RFC 6275 section 6.1.1 */
 
 enum next_layer {
 	NEXT_LAYER_NONE,  /* a protocol without ports */
@@ -43,6 +45,12 @@ static inline enum next_layer next_layer_ports(
 			return NEXT_LAYER_SHORT;
 		*source = header[0];
 		*destination = header[1];
+		return NEXT_LAYER_PORTS;
+	case IPPROTO_MH:
+		if (bytes <= MH_TYPE_AT)
+			return NEXT_LAYER_SHORT;
+		*source = header[MH_TYPE_AT];
+		*destination = 0;
 		return NEXT_LAYER_PORTS;
 	default:
 		return NEXT_LAYER_NONE;

@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/flow.h"
+#include "net/ipv6_extension.h"
 #include "net/martian.h"
 
 #include <stdbool.h>
@@ -54,7 +55,7 @@ struct pkt {
 	uint8_t port_out;          /* the next hop's */
 	uint16_t l4;               /* offset of the next layer's header from the IP header */
 	uint16_t ip_len;           /* bytes of the IP packet, its header included */
-	uint16_t source_port;      /* host order; ICMP: the type. Valid with PKT_HAS_PORTS */
+	uint16_t source_port;      /* host order; ICMP, MH: the type. Valid with PKT_HAS_PORTS */
 	uint16_t destination_port; /* host order; ICMP: the code */
 	/* An ICMP error that answers this packet, for packets in a burst that icmp_error_burst takes. */
 	uint8_t icmp_type;
@@ -119,6 +120,15 @@ static inline bool pkt_is_link_local(struct rte_mbuf *m)
 	return ipv6_is_link_local(pkt_source(m)) || ipv6_is_link_local(pkt_destination(m));
 }
 
+/*
+ * Parsing follows extension headers up to the next layer. Only in a later fragment it can't, so where one's
+ * number is left, the next layer is not known.
+ */
+static inline bool pkt_hides_protocol(const struct pkt *p)
+{
+	return p->family == IP_V6 && ipv6_is_extension(p->protocol);
+}
+
 /* The selector values of a parsed packet. */
 static inline struct flow pkt_flow(struct rte_mbuf *m)
 {
@@ -128,6 +138,7 @@ static inline struct flow pkt_flow(struct rte_mbuf *m)
 		.source = ip_addr_from_bytes(p->family, pkt_source(m)),
 		.destination = ip_addr_from_bytes(p->family, pkt_destination(m)),
 		.protocol = p->protocol,
+		.hides_protocol = pkt_hides_protocol(p),
 		.has_ports = (p->flags & PKT_HAS_PORTS) != 0,
 		.source_port = p->source_port,
 		.destination_port = p->destination_port,

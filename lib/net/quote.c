@@ -169,7 +169,10 @@ static bool ipv6_read(struct rest *rest, struct quote *quote, bool *is_later)
 	quote->flow.destination = ip_addr_from_bytes(IP_V6, &ip.dst_addr);
 	quote->flow.protocol = ip.proto;
 	rest_skip(rest, sizeof(ip));
-	return ipv6_extensions_read(rest, quote, is_later);
+	if (!ipv6_extensions_read(rest, quote, is_later))
+		return false;
+	quote->flow.hides_protocol = ipv6_is_extension(quote->flow.protocol);
+	return true;
 }
 
 /* Whether it is ESP that the UDP packet carried, the SA that is then found says. */
@@ -221,12 +224,31 @@ static uint32_t mtu_read(const uint8_t *icmp, uint8_t family)
 	return family == IP_V4 ? rte_be_to_cpu_32(word) & UINT16_MAX : rte_be_to_cpu_32(word);
 }
 
+/* An IP packet of that family, up to the first bytes behind its headers. */
+static bool packet_read(struct rest *rest, uint8_t family, struct quote *quote)
+{
+	bool is_later = false;
+
+	if (family == IP_V4 ? !ipv4_read(rest, quote, &is_later) : !ipv6_read(rest, quote, &is_later))
+		return false;
+	if (!is_later)
+		next_layer_read(rest, quote);
+	return true;
+}
+
+bool quote_read_packet(const uint8_t *ip, uint32_t n, struct quote *quote)
+{
+	struct rest rest = {.bytes = ip, .n = n};
+
+	*quote = (struct quote){.kind = ICMP_KIND_NONE};
+	return n > 0 && packet_read(&rest, ip[0] >> 4 == 4 ? IP_V4 : IP_V6, quote);
+}
+
 bool quote_read_one(struct rte_mbuf *m, struct quote *quote)
 {
 	const struct pkt *p = pkt_of(m);
 	const uint8_t *icmp = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4);
 	struct rest rest = {.bytes = icmp, .n = p->ip_len - p->l4};
-	bool is_later = false;
 
 	*quote = (struct quote){.kind = icmp_kind_one(m)};
 	if (quote->kind == ICMP_KIND_NONE || rest.n < ICMP_HEADER_BYTES || !icmp_checksum_is_right_one(m))
@@ -234,11 +256,7 @@ bool quote_read_one(struct rte_mbuf *m, struct quote *quote)
 	if (quote->kind == ICMP_KIND_TOO_BIG)
 		quote->mtu_bytes = mtu_read(icmp, p->family);
 	rest_skip(&rest, ICMP_HEADER_BYTES);
-	if (p->family == IP_V4 ? !ipv4_read(&rest, quote, &is_later) : !ipv6_read(&rest, quote, &is_later))
-		return false;
-	if (!is_later)
-		next_layer_read(&rest, quote);
-	return true;
+	return packet_read(&rest, p->family, quote);
 }
 
 /* RFC 792 and RFC 4443 section 4: what answers an echo is another type. */
@@ -256,6 +274,8 @@ struct flow flow_reversed(const struct flow *flow)
 
 	reversed.source = flow->destination;
 	reversed.destination = flow->source;
+	if (flow->protocol == IPPROTO_MH) /* one type, which has no reverse */
+		return reversed;
 	if (flow->protocol == IPPROTO_ICMP || flow->protocol == IPPROTO_ICMPV6) {
 		reversed.source_port = echo_reversed(flow->protocol, flow->source_port);
 		return reversed;

@@ -42,6 +42,12 @@ enum icmp_kind icmp_kind_one(struct rte_mbuf *m);
 bool quote_read_one(struct rte_mbuf *m, struct quote *quote);
 
 /*
+ * Read the front of an IP packet, n bytes of it, as that of a quoted one; kind stays ICMP_KIND_NONE. False
+ * where it has no readable IP header. The bytes are not trusted.
+ */
+bool quote_read_packet(const uint8_t *ip, uint32_t n, struct quote *quote);
+
+/*
  * The flow that answers a flow: addresses and ports are exchanged (RFC 4301 section 6.2), an echo request
  * becomes its reply and the other way round.
  */

@@ -2,7 +2,8 @@
  * STAGE(name, burst, drops, moved...): the first line of every stage; the name is of net/stage_list.h. When
  * the stage returns, it asserts that each packet that came in was kept, moved to one of the named bursts
  * (three at most), or dropped; and its cycles are counted. STAGE_OPEN(name, n, drops): the same for n packets
- * that leave for where none can be counted; no assertion.
+ * that leave for where none can be counted; no assertion, and followed by a STAGE_TRACE of its own where they
+ * are in a burst.
  *
  * Workers only. Without CULVERT_STAGE_CHECKS there is no assertion, without CULVERT_STAGE_CYCLES no count.
  */
@@ -10,6 +11,24 @@
 #define CULVERT_NET_STAGE_H
 
 #include "net/drop.h"
+
+/*
+ * STAGE_TRACE(name, burst, drops, moved...): whoever follows packets sees them come and go. Where nobody
+ * does, it is a test as the stage begins and one as it ends.
+ */
+#define STAGE_TRACE(name_, burst_, drops_, ...)                                                              \
+	struct tracer *const stage_tracer __attribute__((cleanup(stage_tracer_end), unused)) =               \
+		(drops_)->tracer;                                                                            \
+	if (unlikely(stage_tracer != NULL))                                                                  \
+	stage_tracer->enter(stage_tracer, &(const struct stage_visit){.stage = STAGE_##name_,                \
+						  .bursts = {burst_ __VA_OPT__(, ) __VA_ARGS__},             \
+						  .names = #__VA_ARGS__})
+
+static inline void stage_tracer_end(struct tracer *const *tracer)
+{
+	if (unlikely(*tracer != NULL))
+		(*tracer)->leave(*tracer);
+}
 
 #ifdef CULVERT_STAGE_CYCLES
 
@@ -71,12 +90,15 @@ static inline void stage_end(const struct stage_check *check)
 
 #define STAGE(name_, burst_, drops_, ...)                                                                    \
 	STAGE_OPEN(name_, (burst_)->n, drops_);                                                              \
+	STAGE_TRACE(name_, burst_, drops_ __VA_OPT__(, ) __VA_ARGS__);                                       \
 	const struct stage_check stage_check __attribute__((cleanup(stage_end), unused)) = stage_begin(      \
 		(struct stage_check){.bursts = {burst_ __VA_OPT__(, ) __VA_ARGS__}, .drops = drops_})
 
 #else
 
-#define STAGE(name_, burst_, drops_, ...) STAGE_OPEN(name_, (burst_)->n, drops_)
+#define STAGE(name_, burst_, drops_, ...)                                                                    \
+	STAGE_OPEN(name_, (burst_)->n, drops_);                                                              \
+	STAGE_TRACE(name_, burst_, drops_ __VA_OPT__(, ) __VA_ARGS__)
 
 #endif
 

@@ -264,6 +264,32 @@ class Statistics:
         assert sum(self.drops.values()) == t["dropped"], f"{self.drops} do not add up to {t['dropped']}"
 
 
+LOG_VALUE = r'[^\x00- ="\\\x7f]+|"(?:[^"\\\x00-\x1f\x7f]|\\["\\n])*"'
+LOG_PAIR = re.compile(rf"([a-z_][a-z0-9_]*)=({LOG_VALUE})(?: |$)")
+
+
+def logfmt(line):
+    """The pairs of a line of the log, as a dictionary; raises ValueError at what is not strictly logfmt."""
+    pairs, place = {}, 0
+    while place < len(line):
+        match = LOG_PAIR.match(line, place)
+        if not match or match[1] in pairs:
+            raise ValueError(f"no logfmt from column {place} on: {line}")
+        value = match[2]
+        pairs[match[1]] = re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m[1], m[1]), value[1:-1]) if value[0] == '"' else value
+        place = match.end()
+    if line.endswith(" ") or pairs.get("level") not in ("info", "warning", "error"):
+        raise ValueError(f"no line of the log: {line}")
+    return pairs
+
+
+def check_log(stderr):
+    """Each line is of the log, or a finding in the file, or DPDK's own, which begins with a part or a function of it."""
+    for line in stderr.splitlines():
+        if not re.match(r"(?!culvertd)(/.*:\d+:\d+|[A-Z][A-Z0-9_]*|[a-z0-9_]+\(\)): ", line):
+            logfmt(line)
+
+
 def is_link_talk(frame):
     """ARP and neighbour discovery: what the gateway says to its links by itself."""
     if frame.haslayer(ARP):
@@ -401,29 +427,28 @@ class Daemon:
     def control_path(self):
         return os.path.join(self.directory, "run", "control.sock")
 
-    def connect(self, seconds=20):
+    def connect(self, seconds=60):
         """A connection to the control socket."""
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(seconds)
         client.connect(self.control_path())
         return client
 
-    def control(self, command, **arguments):
-        """What the control socket answers."""
-        with self.connect() as client, client.makefile("rwb") as stream:
-            stream.write(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
-            stream.flush()
-            return json.loads(stream.readline())
+    def ask(self, command, **arguments):
+        """What the control socket answers to a request, as it is."""
+        with self.connect() as client, client.makefile("rb") as answers:
+            client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            return json.loads(answers.readline())
 
-    def result(self, command, **arguments):
-        """The result of a request that is not refused."""
-        answer = self.control(command, **arguments)
-        assert answer["ok"], answer
+    def control(self, command, **arguments):
+        """What the control socket answers to a request; fails where that is an error."""
+        answer = self.ask(command, **arguments)
+        assert answer["ok"], f"{command} {arguments}: {answer['error']}"
         return answer["result"]
 
     def refusal(self, command, **arguments):
-        """The error of a request that is refused."""
-        answer = self.control(command, **arguments)
+        """The error that the control socket answers; fails where that is none."""
+        answer = self.ask(command, **arguments)
         assert not answer["ok"], answer
         return answer["error"]
 
@@ -437,6 +462,10 @@ class Daemon:
 
     def ctl_json(self, *arguments, **others):
         return json.loads(self.ctl("--json", *arguments, **others))
+
+    def wait_adopted(self):
+        """Until every worker has adopted the last change."""
+        return self.wait_until(lambda: self.control("settled")["pending"] == 0, lambda: "the workers adopt the change")
 
     def telemetry_text(self, command):
         """What the telemetry socket answers, as text."""
@@ -491,7 +520,7 @@ class Site:
         self.directory = tempfile.mkdtemp(prefix="culvert-e2e-")
         weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.conf = {
-            "control": {"directory": self.path("run")},
+            "control": {"directory": self.path("run"), "state_directory": self.path("state")},
             # Capture files fill no rings, and each page of the pool costs time at the start and at the end.
             "memory": {"hugepages": False, "packets": 4095},
             # Suites that run at the same time take different CPUs.
@@ -613,6 +642,7 @@ class Site:
         # UndefinedBehaviorSanitizer says so, and goes on.
         assert "runtime error:" not in stderr, stderr
         Statistics(stdout).check_balance()
+        check_log(stderr)
         self.check_no_key(stdout + stderr)
         return stdout, stderr
 
@@ -625,7 +655,7 @@ class Site:
             assert f"port={port} " in stderr and f"mac={self.mac(port)} " in stderr, f"no port {port} in:\n{stderr}"
         if self.is_split:
             for worker, port in enumerate(PORTS):
-                assert f"worker={worker} polls port={port} rx_queue={worker}\n" in stderr, stderr
+                assert f"worker={worker} port={port} rx_queue={worker}\n" in stderr, stderr
         if n_packets is not None:
             assert run.total["received"] == n_packets, f"{n_packets} packets were sent, but: {run.total}"
         assert run.total["sent"] == sum(map(len, raw.values())), f"{run.total}, but the captures hold other counts"

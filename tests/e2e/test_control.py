@@ -41,7 +41,7 @@ class Running(unittest.TestCase):
         self.site.keys.append(key_bytes("new", 20))
         sealed = [peer.seal(IN, seq=seq) for seq in (1, 2, 3, 2)]
         self.daemon = self.site.start([OUT] * 5, sealed).wait_settled(9)
-        self.ctl, self.control = self.daemon.ctl, self.daemon.control
+        self.ctl, self.ask = self.daemon.ctl, self.daemon.ask
         self.addCleanup(self.end)
 
     def prepare(self):
@@ -57,15 +57,12 @@ class Running(unittest.TestCase):
         return [line.split() for line in self.ctl(*arguments).splitlines()]
 
     def names(self, what, of="name"):
-        return [item[of] for item in self.daemon.result("show-" + what)[what]]
+        return [item[of] for item in self.daemon.control("show-" + what)[what]]
 
     def file(self, text, name="part.yaml"):
         with open(self.site.path(name), "w") as file:
             file.write(text if isinstance(text, str) else json.dumps(text))
         return self.site.path(name)
-
-    def settle(self):
-        self.daemon.wait_until(lambda: self.daemon.result("settled")["pending"] == 0, lambda: "the change is adopted")
 
 
 class Show(Running):
@@ -90,8 +87,10 @@ class Show(Running):
                                  (("--direction", "in"), ["t-in"]), (("--direction=out", "*"), ["t-out"])):
             with self.subTest(arguments):
                 self.assertEqual([sa["name"] for sa in self.daemon.ctl_json("show", "sas", *arguments)["sas"]], names)
-        for arguments in (("--spi", "x"), ("--spi", "0x100000000"), ("--spi", "-1"), ("--address", "10.0.0.0/8"),
-                          ("--direction", "up")):
+        for spi in ("x", "0x100000000", "-1", "1x"):
+            self.assertIn("--spi takes an SPI", self.ctl("show", "sas", "--spi", spi, code=2)[1])
+        self.assertIn("'spi' is a number", self.daemon.refusal("show-sas", spi="0x1001")["text"])
+        for arguments in (("--address", "10.0.0.0/8"), ("--direction", "up")):
             with self.subTest(arguments):
                 out, err = self.ctl("show", "sas", *arguments, code=1)
                 self.assertIn(f"argument '{arguments[0][2:]}'", err)
@@ -99,11 +98,11 @@ class Show(Running):
     def test_a_page_says_what_is_not_on_it(self):
         self.assertEqual(self.ctl("show", "sas", "--limit", "1").splitlines()[-1], "1 of 2 shown")
         self.assertEqual(self.rows("show", "sas", "--offset", "1", "--limit", "9")[1][0], "t-in")
-        self.assertEqual(self.daemon.result("show-sas", limit=0), {"sas": [], "total": 2})
-        self.assertEqual(self.daemon.result("show-sas", limit=1)["next"], 1)
-        self.assertNotIn("next", self.daemon.result("show-sas", limit=1, offset=1))
-        self.assertEqual(self.daemon.result("show-routes", limit=2, offset=1)["next"], 3)
-        self.assertEqual(len(self.daemon.result("show-neighbours", limit=3)["neighbours"]), 3)
+        self.assertEqual(self.daemon.control("show-sas", limit=0), {"sas": [], "total": 2})
+        self.assertEqual(self.daemon.control("show-sas", limit=1)["next"], 1)
+        self.assertNotIn("next", self.daemon.control("show-sas", limit=1, offset=1))
+        self.assertEqual(self.daemon.control("show-routes", limit=2, offset=1)["next"], 3)
+        self.assertEqual(len(self.daemon.control("show-neighbours", limit=3)["neighbours"]), 3)
 
     def test_one_sa_is_told_in_whole(self):
         text = self.ctl("show", "sa", "t-in")
@@ -149,7 +148,7 @@ class Show(Running):
         self.assertRegex(self.ctl("show", "version"), r"^culvertd \d+\.\d+\.\d+, protocol 1, up \d+ s\n$")
 
     def test_each_command_of_the_daemon_is_listed(self):
-        names = [command["name"] for command in self.daemon.result("show-commands")["commands"]]
+        names = [command["name"] for command in self.daemon.control("show-commands")["commands"]]
 
         self.assertEqual(names[0], "show-version")
         self.assertIn("change", names)
@@ -185,14 +184,14 @@ class Change(Running):
     life_bytes: 10G
     rekey_bytes: 1M
 """)
-        sa = self.daemon.result("show-sa", name="one")["sa"]
+        sa = self.daemon.control("show-sa", name="one")["sa"]
         self.assertEqual((sa["spi"], sa["life"]["bytes"]["hard"]), ("0x00009001", 10 << 30))
         self.assertRegex(self.ctl("show", "sa", "one"), r"bytes +0 B used; soft limit .* \(0\.0 %\), hard limit")
 
     def test_an_sa_that_the_configuration_has_a_policy_for_stays(self):
         for more in ((), ("--dry-run",)):
             self.assertIn("policy 'p0': no SA is named 't-out'", self.ctl("sa", "delete", "t-out", *more, code=1)[1])
-        self.assertEqual(self.daemon.result("show-sa", name="t-out")["sa"]["sequence"], 5)
+        self.assertEqual(self.daemon.control("show-sa", name="t-out")["sa"]["sequence"], 5)
 
     def test_a_name_that_is_to_be_deleted_twice_is_refused(self):
         self.assertIn("'t-out' is to be deleted twice", self.ctl("sa", "delete", "t-out", "t-in", "t-out", code=1)[1])
@@ -214,12 +213,12 @@ class Change(Running):
         self.assertEqual(self.ctl("sa", "add", "-", text=again, code=1)[1],
             "culvertctl: an SA 'n' is there already\n")
         self.assertEqual(self.ctl("sa", "update", "-", text=again).splitlines()[0], "~ sa n")
-        self.assertEqual(self.daemon.result("show-sa", name="n")["sa"]["spi"], "0x00009002")
+        self.assertEqual(self.daemon.control("show-sa", name="n")["sa"]["spi"], "0x00009002")
         self.ctl("policy", "add", "-", text=json.dumps([a_policy("a"), a_policy("b")]))
         self.assertEqual(self.ctl("policy", "update", "-", text=json.dumps(a_policy("a", "10.78.0.0/16")))
             .splitlines()[0], "~ policy a")
         self.assertEqual(self.names("policies"), ["p0", "p1", "a", "b"])
-        self.assertEqual(self.daemon.result("show-policies")["policies"][2]["destination"], ["10.78.0.0/16"])
+        self.assertEqual(self.daemon.control("show-policies")["policies"][2]["destination"], ["10.78.0.0/16"])
 
     def test_faults_have_their_line_and_column(self):
         for command, text, lines in (
@@ -272,7 +271,7 @@ class Change(Running):
         self.assertEqual(self.ctl("reload", "--dry-run").splitlines(), [*lines, "dry run: nothing has changed"])
         self.assertEqual(self.ctl("apply", self.site.path("site.yaml")).splitlines()[:-1], lines)
         self.assertEqual(self.ctl("reload"), "nothing is different\n")
-        self.assertEqual(self.daemon.result("show-sa", name="t-out")["sa"]["sequence"], 5)
+        self.assertEqual(self.daemon.control("show-sa", name="t-out")["sa"]["sequence"], 5)
 
     def test_a_faulty_file_changes_nothing(self):
         path = self.file("workers: {lcores: [0]}\nports: {}\nsas:\n  x: {spi: 1}\n", "faulty.yaml")
@@ -294,8 +293,8 @@ class Change(Running):
         text = json.dumps({"n": an_sa(0x9001)})
         said = self.ctl("sa", "add", "-", text=text) + "".join(self.ctl("sa", "add", "-", text=text, code=1))
         for command in ("show-sas", "show-sa", "change"):
-            said += json.dumps(self.control(command, **({"name": "n"} if command == "show-sa" else {})))
-        said += json.dumps(self.control("change", sas={"m": {**an_sa(0x9002), "key": "0x" + key_bytes("new", 21).hex()}}))
+            said += json.dumps(self.ask(command, **({"name": "n"} if command == "show-sa" else {})))
+        said += json.dumps(self.ask("change", sas={"m": {**an_sa(0x9002), "key": "0x" + key_bytes("new", 21).hex()}}))
 
         self.site.check_no_key(said)
 
@@ -427,13 +426,13 @@ class Requests(Running):
                 self.assertIn("too long", json.loads(stream.readline())["error"]["text"])
                 with contextlib.suppress(ConnectionResetError):
                     self.assertEqual(stream.readline(), b"")
-        self.assertTrue(self.control("show-version")["ok"])
+        self.assertTrue(self.ask("show-version")["ok"])
 
     def test_half_a_line_and_silence_disturb_nobody(self):
         with contextlib.ExitStack() as stack:
             for _ in range(10):
                 stack.enter_context(self.daemon.connect()).sendall(b'{"command":')
-            self.assertTrue(self.control("show-version")["ok"])
+            self.assertTrue(self.ask("show-version")["ok"])
 
     def test_a_closed_half_is_answered_still(self):
         with self.daemon.connect() as client, client.makefile("rb") as stream:
@@ -458,7 +457,7 @@ class Requests(Running):
                     time.sleep(0.001)
             self.assertGreater(sent, 100 * len(request))
             for _ in range(20):
-                self.assertTrue(self.control("show-version")["ok"])
+                self.assertTrue(self.ask("show-version")["ok"])
             self.assertLess(self.memory_kib() - before, 16 << 10)
 
     def test_one_that_goes_away_within_an_answer_is_forgotten(self):
@@ -467,7 +466,7 @@ class Requests(Running):
             client.sendall(b'{"command":"show-drops","arguments":{"all":true}}\n' * 100)
             client.recv(10)
             client.close()
-        self.assertTrue(self.control("show-version")["ok"])
+        self.assertTrue(self.ask("show-version")["ok"])
         self.assertLess(len(os.listdir(f"/proc/{self.daemon.process.pid}/fd")), 80)
 
 
@@ -505,7 +504,7 @@ class Connections(unittest.TestCase):
         self.assertEqual(result["ports"][0]["name"], "lan")
         for client in clients:
             client.close()
-        daemon.wait_until(lambda: daemon.control("show-version")["ok"], lambda: "there is room again")
+        daemon.wait_until(lambda: daemon.ask("show-version")["ok"], lambda: "there is room again")
         feed.close()
         daemon.signal()
         site.ended(daemon)
@@ -519,7 +518,7 @@ class Connections(unittest.TestCase):
             time.sleep(1)
             self.assertIn("too many", daemon.refusal("show-version")["text"])
             time.sleep(10)
-            self.assertTrue(daemon.control("show-version")["ok"])
+            self.assertTrue(daemon.ask("show-version")["ok"])
             self.assertEqual(clients[0].recv(1), b"")
         daemon.signal()
         site.ended(daemon)
@@ -585,7 +584,7 @@ class Socket(unittest.TestCase):
 
         daemon = site.start().wait_ready()
 
-        self.assertTrue(daemon.control("show-version")["ok"])
+        self.assertTrue(daemon.ask("show-version")["ok"])
         daemon.signal()
         site.ended(daemon)
         self.assertFalse(os.path.exists(daemon.control_path()))
@@ -612,7 +611,7 @@ class Socket(unittest.TestCase):
 
         self.assertEqual(second.wait(), 1)
         self.assertIn("another program listens there", second.stderr())
-        self.assertTrue(daemon.control("show-version")["ok"])
+        self.assertTrue(daemon.ask("show-version")["ok"])
         daemon.signal()
         site.ended(daemon)
 

@@ -33,8 +33,8 @@ class Limits(unittest.TestCase):
                 self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(OUT))] * 5)
                 self.assertEqual(run.drops, {"out_expired": 4})
                 self.assertEqual(run.sas["t-out"].drops, {"out_expired": 4})
-                self.assertEqual(run.stderr.count("sa has ended sa=t-out"), 1)
-                self.assertEqual(run.stderr.count("sa is to be replaced sa=t-out"), 1)
+                self.assertEqual(run.stderr.count('"sa has ended" sa=t-out'), 1)
+                self.assertEqual(run.stderr.count('"sa is to be replaced" sa=t-out'), 1)
 
     def test_an_inbound_sa_ends_at_its_packets_or_bytes(self):
         # LIF-1
@@ -46,18 +46,18 @@ class Limits(unittest.TestCase):
 
                 self.assertEqual(len(run.lan), 5)
                 self.assertEqual(run.drops, {"in_expired": 4})
-                self.assertEqual(run.stderr.count("sa has ended sa=t-in"), 1)
+                self.assertEqual(run.stderr.count('"sa has ended" sa=t-in'), 1)
 
     def test_an_sa_ends_when_its_time_is_over(self):
         # LIF-1
         site, _ = site_with(out={"life_time": "1s", "rekey_time": 1})
         daemon = site.start(lan=[OUT])
-        daemon.wait_until(lambda: "sa has ended sa=t-out" in daemon.stderr(), lambda: "the SA ends")
+        daemon.wait_until(lambda: '"sa has ended" sa=t-out' in daemon.stderr(), lambda: "the SA ends")
         self.assertEqual(daemon.telemetry("/culvert/sa,t-out")["ended"], 1)
         daemon.signal()
         run = site.result(daemon, 1)
-        self.assertRegex(run.stderr, r"sa has ended sa=t-out spi=0x00001001 limit=seconds used=1 hard=1\n")
-        self.assertRegex(run.stderr, r"sa is to be replaced sa=t-out spi=0x00001001 limit=seconds used=1 soft=1\n")
+        self.assertRegex(run.stderr, r'"sa has ended" sa=t-out spi=0x00001001 limit=seconds used=1 hard=1\n')
+        self.assertRegex(run.stderr, r'"sa is to be replaced" sa=t-out spi=0x00001001 limit=seconds used=1 soft=1\n')
 
     def test_a_cipher_that_must_end_has_its_limit_without_being_asked(self):
         # ALG-12: 2^20 blocks of 8 bytes with 3DES, unless the SA says otherwise; 2^38 packets with AES and ESN.
@@ -166,7 +166,7 @@ class Hiding(unittest.TestCase):
 
 
 def events(run, name):
-    return [line for line in run.stderr.splitlines() if f" audit event={name} " in line]
+    return [line for line in run.stderr.splitlines() if f" msg=audit event={name} " in line]
 
 
 class Audit(unittest.TestCase):

@@ -411,7 +411,7 @@ class Moving(unittest.TestCase):
             self.assertEqual([bytes(peer.open(p)) for p in run.wan], [bytes(routed(p)) for p in before + after])
             at = HEADER[outer] + 12
             self.assertEqual([struct.unpack("!I", bytes(p)[at:at + 4])[0] for p in run.wan], [1, 2, 3, 4, 5, 6])
-            self.assertIn(f"peer moved sa=t-out spi=0x00001001 address={where} port={port} moves=1\n", run.stderr)
+            self.assertIn(f"\"peer moved\" sa=t-out spi=0x00001001 address={where} port={port} moves=1\n", run.stderr)
             for packet in run.wan:
                 if outer == 4:
                     again = packet.copy()

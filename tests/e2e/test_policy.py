@@ -185,7 +185,7 @@ class WithoutSa(unittest.TestCase):
             run = site.run(lan=[*lan, other])
 
             addresses = f"source={A.host[version]} destination={B.host[version]}"
-            lines = [line.split(": ", 1)[-1] for line in run.stderr.splitlines() if " acquire " in f" {line}"]
+            lines = [line for line in run.stderr.splitlines() if " msg=acquire " in line]
             self.assertEqual(len(lines), 2, run.stderr)
             self.assertIn(f"acquire policy=p0 {addresses} protocol=17 source_port=5000 destination_port=53 suppressed=0",
                 lines[0])
@@ -326,6 +326,38 @@ class Selectors(unittest.TestCase):
 
         self.assertEqual([bytes(packet) for packet in run.wan], [bytes(routed(packet)) for packet in good])
         self.assertEqual(run.drops, {"out_no_policy": len(bad)})
+
+    def test_the_type_of_a_mobility_header_selects_packets(self):
+        # SPD-6: both edges of a range, and one beyond each.
+        site = Site()
+        site.policy("out", "bypass", protocol="mobility", mobility_type="5-6")
+        headers = [built(ip(A.host[6], OUTSIDE[6], nh=135) / Raw(bytes([59, 0, kind, 0, 0, 0, 0, 0])))
+            for kind in (4, 5, 6, 7)]
+
+        run = site.run(lan=headers)
+
+        self.assertEqual([bytes(packet) for packet in run.wan], [bytes(routed(packet)) for packet in headers[1:3]])
+        self.assertEqual(run.drops, {"out_no_policy": 2})
+
+    def test_what_can_not_be_seen_has_a_policy_of_its_own(self):
+        # SPD-6, FRG-2: fragments with ports by one tunnel, those without by another, and none waits for the rest.
+        site = Site()
+        peers = {name: site.tunnel(name, spi=spi, policies=False, peer_address=address) for name, spi, address in (
+            ("seen", 0x1001, "198.51.100.1"), ("opaque", 0x1002, "198.51.100.2"))}
+        site.policy("out", "protect", protocol="udp", source_port=1000, sas=["seen-out"])
+        site.policy("out", "protect", protocol="udp", source_port="opaque", sas=["opaque-out"])
+        site.policy("out", "protect", protocol="opaque", sas=["opaque-out"])
+        first, *later = [built(p) for p in fragment(udp(A.host[4], B.host[4], bytes(range(256)) * 8), fragsize=1000)]
+        options = built(ip(A.host[6], B.host[6]) / IPv6ExtHdrFragment(nh=60, offset=2, m=0, id=7) / Raw(bytes(16)))
+        other_port = udp(A.host[4], B.host[4], sport=1001)
+
+        run = site.run(lan=[first, *later, options, other_port])
+
+        by = {name: [bytes(peer.open(p)) for p in run.wan if p.dst == peer.from_culvert.tunnel_header.dst]
+            for name, peer in peers.items()}
+        self.assertEqual(by, {"seen": [bytes(routed(first))],
+            "opaque": [bytes(routed(p)) for p in (*later, options)]})
+        self.assertEqual(run.drops, {"out_no_policy": 1})
 
     def test_a_later_fragment_alone_passes_no_policy_with_ports(self):
         # SPD-8, FRG-4: its ports can't be seen, and are not 0 either; so it waits for the first one.

@@ -85,7 +85,7 @@ class TheWindow(unittest.TestCase):
 class MixedUpLengths(unittest.TestCase):
     """ALG-3: a peer that cuts HMAC-SHA2-256 to the other length is named in the log, once for each SA."""
 
-    HINT = "HMAC-SHA2-256 of 96 and of 128 bits may be mixed up sa=t-in spi=0x00002001"
+    HINT = "HMAC-SHA2-256 of 96 and of 128 bits may be mixed up\" sa=t-in spi=0x00002001"
 
     def run_with(self, esp, peers_auth, **options):
         site = Site()

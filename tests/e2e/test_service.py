@@ -3,6 +3,7 @@ import contextlib
 import errno
 import os
 import select
+import signal
 import socket
 import unittest
 from unittest import mock
@@ -50,6 +51,18 @@ class Notify(unittest.TestCase):
         daemon.signal()
         self.site.result(daemon)
         self.assertEqual(manager.all_told(), ["STOPPING=1\nSTATUS=draining"])
+
+    def test_it_tells_when_it_reads_the_file_again(self):
+        manager = Manager(self.site)
+        daemon = manager.start(self.site)
+        self.assertEqual(manager.told(), "READY=1\nSTATUS=forwarding")
+
+        daemon.signal(signal.SIGHUP)
+
+        self.assertRegex(manager.told(), r"^RELOADING=1\nMONOTONIC_USEC=[0-9]+$")
+        self.assertEqual(manager.told(), "READY=1\nSTATUS=forwarding")
+        daemon.signal()
+        self.site.result(daemon)
 
     def test_a_start_that_fails_is_never_ready(self):
         manager = Manager(self.site)
@@ -100,8 +113,8 @@ class Journal(unittest.TestCase):
             daemon.wait()
             said = daemon.stderr()
 
-        self.assertIn("<6>info: forwarding\n", said)
-        self.assertNotIn("culvertd: ", said)
+        self.assertIn("<6>level=info msg=forwarding\n", said)
+        self.assertTrue(all(line[0] == "<" for line in said.splitlines() if "level=" in line), said)
 
 
 class RuntimeDirectory(unittest.TestCase):

@@ -44,7 +44,7 @@ YAML
 gateway_config() { # site, peer, its number, the peer's number, CPU, device of lan, device of wan
 	local site=$1 peer=$2 n=$3 p=$4
 	cat >"$work/$site.yaml" <<YAML
-control: {directory: $work/$site}
+control: {directory: $work/$site, state_directory: $work/$site}
 memory: {hugepages: false}
 workers: {lcores: [$5], idle_sleep_us: 50}
 ports:

@@ -171,8 +171,8 @@ gateways_start() {
 	gateway_pid[a]=$started
 	start gateway-b ip netns exec "$ns-gateway-b" "$culvertd" --config "$work/b.yaml"
 	gateway_pid[b]=$started
-	await gateway-a "${gateway_pid[a]}" 'info: forwarding'
-	await gateway-b "${gateway_pid[b]}" 'info: forwarding'
+	await gateway-a "${gateway_pid[a]}" 'msg=forwarding'
+	await gateway-b "${gateway_pid[b]}" 'msg=forwarding'
 }
 
 gateway_stop() { # site

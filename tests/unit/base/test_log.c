@@ -1,87 +1,62 @@
 #include "base/log.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "run.h"
 
-static int saved, file;
+#include <string.h>
 
-/* Standard error goes to a file. */
-static void setup(void)
+static void ck_format(const char *text, const char *expected)
 {
-	char path[] = "/tmp/culvert-test-XXXXXX";
+	char out[LOG_TEXT_MAX];
 
-	file = mkstemp(path);
-	ck_assert_int_ge(file, 0);
-	unlink(path);
-	saved = dup(STDERR_FILENO);
-	dup2(file, STDERR_FILENO);
-	unsetenv("JOURNAL_STREAM");
+	log_format("info", text, out);
+	ck_assert_str_eq(out, expected);
 }
 
-static void teardown(void)
+START_TEST(words_are_the_message_and_the_pairs_behind_them_stay)
 {
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	close(file);
-}
-
-static void ck_said(const char *expected)
-{
-	char text[256] = "";
-
-	ck_assert_int_ge(pread(file, text, sizeof(text) - 1, 0), 0);
-	ck_assert_str_eq(text, expected);
-}
-
-/* What systemd sets for a service whose standard error is that file. */
-static void journal_set(unsigned long inode_offset)
-{
-	struct stat status;
-	char text[64];
-
-	ck_assert_int_eq(fstat(file, &status), 0);
-	snprintf(text, sizeof(text), "%lu:%lu", (unsigned long)status.st_dev,
-		(unsigned long)status.st_ino + inode_offset);
-	setenv("JOURNAL_STREAM", text, 1);
-}
-
-START_TEST(a_line_names_the_program_and_the_level)
-{
-	log_info("port=%s", "lan");
-	log_warning("b");
-	log_error("c");
-	ck_said("culvertd: info: port=lan\nculvertd: warning: b\nculvertd: error: c\n");
+	ck_format("peer moved sa=a spi=0x00000001", "level=info msg=\"peer moved\" sa=a spi=0x00000001");
+	ck_format("forwarding", "level=info msg=forwarding");
+	ck_format("worker=0 cpu=3", "level=info worker=0 cpu=3");
+	ck_format("", "level=info");
 }
 END_TEST
 
-START_TEST(a_line_for_the_journal_has_its_priority_in_front)
+START_TEST(a_value_is_quoted_where_it_must_be)
 {
-	journal_set(0);
-	log_info("port=%s", "lan");
-	log_warning("b");
-	log_error("c");
-	ck_said("<6>info: port=lan\n<4>warning: b\n<3>error: c\n");
+	ck_format("port=lan device=net_pcap0,rx_pcap=a,tx_pcap=b",
+		"level=info port=lan device=\"net_pcap0,rx_pcap=a,tx_pcap=b\"");
+	ck_format("it is device=\"x\\", "level=info msg=\"it is\" device=\"\\\"x\\\\\"");
+	ck_format("it is empty=", "level=info msg=\"it is\" empty=\"\"");
 }
 END_TEST
 
-START_TEST(another_file_than_the_journals_gets_no_priority)
+START_TEST(pairs_in_the_middle_of_words_are_words)
 {
-	journal_set(1);
-	log_info("a");
-	ck_said("culvertd: info: a\n");
+	ck_format("port lan: 'a=b' can't be opened: no x=y there",
+		"level=info msg=\"port lan: 'a=b' can't be opened: no x=y there\"");
+	ck_format("a=b is wrong port=lan", "level=info msg=\"a=b is wrong\" port=lan");
 }
 END_TEST
 
-START_TEST(a_variable_that_says_nothing_is_no_journal)
+START_TEST(what_would_end_a_line_or_a_quote_is_escaped)
 {
-	setenv("JOURNAL_STREAM", "journal", 1);
-	log_info("a");
-	ck_said("culvertd: info: a\n");
+	ck_format("it said \"no\"\nand\tleft", "level=info msg=\"it said \\\"no\\\"\\nand?left\"");
+	ck_format("Grüße sa=a", "level=info msg=Grüße sa=a");
+}
+END_TEST
+
+START_TEST(the_longest_line_fits_however_much_is_escaped)
+{
+	char text[LOG_LINE_MAX], out[LOG_TEXT_MAX];
+
+	memset(text, '"', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	log_format("warning", text, out);
+	ck_assert_uint_lt(strlen(out), sizeof(out));
+	/* Pairs of which each is quoted. */
+	for (size_t i = 0; i + 3 < sizeof(text); i += 3)
+		memcpy(text + i, "a= ", 3);
+	log_format("warning", text, out);
+	ck_assert_uint_lt(strlen(out), sizeof(out));
 }
 END_TEST
 
@@ -90,11 +65,11 @@ int main(void)
 	Suite *suite = suite_create("log");
 	TCase *tcase = tcase_create("log");
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, a_line_names_the_program_and_the_level);
-	tcase_add_test(tcase, a_line_for_the_journal_has_its_priority_in_front);
-	tcase_add_test(tcase, another_file_than_the_journals_gets_no_priority);
-	tcase_add_test(tcase, a_variable_that_says_nothing_is_no_journal);
+	tcase_add_test(tcase, words_are_the_message_and_the_pairs_behind_them_stay);
+	tcase_add_test(tcase, a_value_is_quoted_where_it_must_be);
+	tcase_add_test(tcase, pairs_in_the_middle_of_words_are_words);
+	tcase_add_test(tcase, what_would_end_a_line_or_a_quote_is_escaped);
+	tcase_add_test(tcase, the_longest_line_fits_however_much_is_escaped);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }

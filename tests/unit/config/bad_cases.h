@@ -390,11 +390,12 @@ static const struct bad_case sas_cases[] = {
 	 "6:70: sas.x.ah: expects the keyword of an integrity algorithm, as sha256, not 'sha265' (did you mean 'sha256'?)\n"},
 	{PORTS
 	 "sas:\n"
-	 "  x: {spi: 61440, source: 192.0.2.1, destination: 198.51.100.1, ipcomp: deflate, key: " KEY_A ", replay_window: 64, esn: true}\n",
+	 "  x: {spi: 61440, source: 192.0.2.1, destination: 198.51.100.1, ipcomp: deflate, key: " KEY_A ", replay_window: 64, esn: true, allow_static_iv_reuse: true}\n",
 	 "6:12: sas.x.spi: expects the CPI of IPComp, a whole number from 256 to 61439\n"
 	 "6:87: sas.x.key: IPComp has no key\n"
 	 "6:146: sas.x.replay_window: IPComp has no sequence numbers and no key\n"
-	 "6:155: sas.x.esn: IPComp has no sequence numbers and no key\n"},
+	 "6:155: sas.x.esn: IPComp has no sequence numbers and no key\n"
+	 "6:184: sas.x.allow_static_iv_reuse: IPComp has no sequence numbers and no key\n"},
 	{PORTS
 	 "sas:\n"
 	 "  x: {spi: 0x1001, source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16, key: " KEY_A ", mode: tunel}\n",
@@ -766,9 +767,9 @@ static const struct bad_case policies_cases[] = {
 	{PORTS SAS "  - {name: p, direction: out, action: bypass, source: {a: b}}\n",
 	 "9:55: policies[0].source: expects a single value, not a mapping\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: 256}\n",
-	 "9:57: policies[0].protocol: expects one of any, tcp, udp, icmp, icmpv6, sctp, dccp, udplite, esp, ah, gre, igmp, ospf, pim, vrrp, l2tp or a number from 0 to 255, not '256'\n"},
+	 "9:57: policies[0].protocol: expects one of any, opaque, mobility, tcp, udp, icmp, icmpv6, sctp, dccp, udplite, esp, ah, gre, igmp, ospf, pim, vrrp, l2tp or a number from 0 to 255, not '256'\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: udpp}\n",
-	 "9:57: policies[0].protocol: expects one of any, tcp, udp, icmp, icmpv6, sctp, dccp, udplite, esp, ah, gre, igmp, ospf, pim, vrrp, l2tp or a number from 0 to 255, not 'udpp' (did you mean 'udp'?)\n"},
+	 "9:57: policies[0].protocol: expects one of any, opaque, mobility, tcp, udp, icmp, icmpv6, sctp, dccp, udplite, esp, ah, gre, igmp, ospf, pim, vrrp, l2tp or a number from 0 to 255, not 'udpp' (did you mean 'udp'?)\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: bypass, source_port: 80}\n",
 	 "9:60: policies[0].source_port: needs protocol tcp, udp, sctp, dccp or udplite\n"},
 	{PORTS SAS
@@ -776,29 +777,39 @@ static const struct bad_case policies_cases[] = {
 	 "9:81: policies[0].destination_port: needs protocol tcp, udp, sctp, dccp or udplite\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: bypass, protocol: udp, destination_port: 65536}\n",
-	 "9:80: policies[0].destination_port: expects a number from 0 to 65535 or a range of them (first-last), not '65536'\n"},
+	 "9:80: policies[0].destination_port: expects a number from 0 to 65535, a range of them (first-last) or opaque, not '65536'\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: bypass, protocol: udp, destination_port: 90-80}\n",
-	 "9:80: policies[0].destination_port: expects a number from 0 to 65535 or a range of them (first-last), not '90-80'\n"},
+	 "9:80: policies[0].destination_port: expects a number from 0 to 65535, a range of them (first-last) or opaque, not '90-80'\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: bypass, protocol: udp, source_port: 1-2-3}\n",
-	 "9:75: policies[0].source_port: expects a number from 0 to 65535 or a range of them (first-last), not '1-2-3'\n"},
+	 "9:75: policies[0].source_port: expects a number from 0 to 65535, a range of them (first-last) or opaque, not '1-2-3'\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: bypass, protocol: udp, source_port: http}\n",
-	 "9:75: policies[0].source_port: expects a number from 0 to 65535 or a range of them (first-last), not 'http'\n"},
+	 "9:75: policies[0].source_port: expects a number from 0 to 65535, a range of them (first-last) or opaque, not 'http'\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: tcp, icmp_type: 8}\n",
 	 "9:73: policies[0].icmp_type: needs protocol icmp or icmpv6\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: tcp, mobility_type: 8}\n",
+	 "9:77: policies[0].mobility_type: needs protocol mobility\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: mobility, mobility_type: 256}\n",
+	 "9:82: policies[0].mobility_type: expects a number from 0 to 255, a range of them (first-last) or opaque, not '256'\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: udp, source_port: 1, destination_port: opaque}\n",
+	 "9:96: policies[0].destination_port: matches nothing: one of two is opaque, and packets have both or none\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: icmp, icmp_type: opaque, icmp_code: 1}\n",
+	 "9:93: policies[0].icmp_code: matches nothing: one of two is opaque, and packets have both or none\n"},
+	{PORTS SAS "  - {name: p, direction: out, action: bypass, protocol: opaque, source: 10.0.0.0/8}\n",
+	 "9:57: policies[0].protocol: matches nothing: only in IPv6 packets it can be opaque\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: bypass, icmp_code: 0}\n",
 	 "9:58: policies[0].icmp_code: needs protocol icmp or icmpv6\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: bypass, protocol: icmp, icmp_type: 256}\n",
-	 "9:74: policies[0].icmp_type: expects a number from 0 to 255 or a range of them (first-last), not '256'\n"},
+	 "9:74: policies[0].icmp_type: expects a number from 0 to 255, a range of them (first-last) or opaque, not '256'\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: bypass, protocol: icmpv6, icmp_code: 0-256}\n",
-	 "9:76: policies[0].icmp_code: expects a number from 0 to 255 or a range of them (first-last), not '0-256'\n"},
+	 "9:76: policies[0].icmp_code: expects a number from 0 to 255, a range of them (first-last) or opaque, not '0-256'\n"},
 	{PORTS SAS
 	 "  - {name: p, direction: out, action: protect, sas: [up], source_port: 1, protocol: nonsense}\n",
-	 "9:85: policies[0].protocol: expects one of any, tcp, udp, icmp, icmpv6, sctp, dccp, udplite, esp, ah, gre, igmp, ospf, pim, vrrp, l2tp or a number from 0 to 255, not 'nonsense'\n"},
+	 "9:85: policies[0].protocol: expects one of any, opaque, mobility, tcp, udp, icmp, icmpv6, sctp, dccp, udplite, esp, ah, gre, igmp, ospf, pim, vrrp, l2tp or a number from 0 to 255, not 'nonsense'\n"},
 };
 
 /* clang-format on */

@@ -137,6 +137,8 @@ START_TEST(what_is_left_out_has_its_default)
 
 	ck_assert_str_eq(printed, "");
 	ck_assert_ptr_null(gateway.control_directory);
+	ck_assert_ptr_null(gateway.capture_directory);
+	ck_assert(!gateway.capture_inner);
 	ck_assert(gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 0);
 	ck_assert_uint_eq(gateway.memory.packets, 0);
@@ -173,6 +175,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 	struct gateway gateway;
 	char *printed = load_text(
 		"control: {directory: /run/c, audit: false}\n"
+		"capture: {directory: /var/c, allow_inner: true}\n"
 		"memory: {hugepages: false, size_mb: 512, packets: 8192}\n"
 		"icmp: {accept: [unreachable, parameter_problem], path_mtu_min_ipv4: 68, path_mtu_min_ipv6: "
 		"1400,\n"
@@ -227,6 +230,8 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert_uint_eq(gateway.sas[0].replay_window_pkts, 0);
 	ck_assert_int_eq(gateway.sas[0].dscp, 46);
 	ck_assert(!gateway.audit);
+	ck_assert_str_eq(gateway.capture_directory, "/var/c");
+	ck_assert(gateway.capture_inner);
 	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_TIME].soft, 5400);
 	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_TIME].hard, 7200);
 	ck_assert_uint_eq(gateway.sas[0].limits[SA_LIMIT_BYTES].soft, UINT64_C(3) << 30);

@@ -24,10 +24,11 @@
 #define NEIGHBOURS "neighbours: [{port: wan, address: 192.0.2.254, mac: '02:00:5e:00:02:fe'}]\n"
 #define ESP_OUT    "source: 192.0.2.1, destination: 198.51.100.1, esp: aes128gcm16"
 #define ESP_IN     "source: 198.51.100.1, destination: 192.0.2.1, esp: aes128gcm16"
-#define KEY(digit) "key: '0x" digit digit "0102030405060708090a0b0c0d0e0f10" digit digit digit digit digit digit "'"
-#define SA_A       "  a: {spi: 0x1001, " ESP_OUT ", " KEY("1") "}\n"
-#define SA_B       "  b: {spi: 0x1002, " ESP_OUT ", " KEY("2") "}\n"
-#define SA_IN      "  in: {spi: 0x2001, " ESP_IN ", " KEY("3") ", replay_window: 64}\n"
+#define KEY(digit)                                                                                           \
+	"key: '0x" digit digit "0102030405060708090a0b0c0d0e0f10" digit digit digit digit digit digit "'"
+#define SA_A  "  a: {spi: 0x1001, " ESP_OUT ", " KEY("1") "}\n"
+#define SA_B  "  b: {spi: 0x1002, " ESP_OUT ", " KEY("2") "}\n"
+#define SA_IN "  in: {spi: 0x2001, " ESP_IN ", " KEY("3") ", replay_window: 64}\n"
 #define POLICY_OUT_BY(sa)                                                                                    \
 	"  - {name: out, direction: out, action: protect, destination: 10.2.0.0/16, sas: [" sa "]}\n"
 #define POLICY_IN_BY(sa)                                                                                     \
@@ -45,6 +46,7 @@ static void setup(void)
 	eal_setup();
 	gateway_env_begin(&env, SITE);
 	control_directory_set(&env.gateway);
+	state_directory_set(&env.gateway);
 	report_init(&report);
 	err = (struct err){0};
 }
@@ -405,6 +407,61 @@ START_TEST(sas_whose_bundle_changes_are_made_anew)
 }
 END_TEST
 
+static struct peer_esp from_peer_by(const char *sa)
+{
+	struct peer_esp esp = from_peer();
+
+	esp.sa = sa;
+	return esp;
+}
+
+#define SA_IN_2 "  in2: {spi: 0x2002, " ESP_IN ", " KEY("5") ", replay_window: 64}\n"
+#define SA_IN_3 "  in3: {spi: 0x2003, " ESP_IN ", " KEY("6") ", replay_window: 64}\n"
+
+/* Both ends rekeyed at once: two new SAs beside the old one. */
+// REK-3
+START_TEST(three_inbound_sas_are_valid_together)
+{
+	static const char *const names[] = {"in", "in2", "in3", "in"};
+
+	ck_assert_int_eq(reload(HEAD ROUTES NEIGHBOURS
+				 "sas:\n" SA_A SA_B SA_IN SA_IN_2 SA_IN_3
+				 "policies:\n" POLICY_OUT_BY("b") "  - {name: in, direction: in, action: "
+								  "protect, source: 10.2.0.0/16, sas: [in3], "
+								  "alternatives: [in, in2]}\n"),
+		0);
+
+	for (size_t i = 0; i < RTE_DIM(names); i++) {
+		struct peer_esp esp = from_peer_by(names[i]);
+
+		ck_assert_uint_eq(receive(gateway_env_peer_esp(&env, "wan", &esp)), 1);
+	}
+	ck_assert_uint_eq(send_packet(), 0x1002);
+}
+END_TEST
+
+// REK-2
+START_TEST(a_responder_sends_by_the_old_sa_until_the_new_one_has_received)
+{
+	struct peer_esp esp = from_peer_by("in2");
+
+	ck_assert_int_eq(
+		reload(HEAD ROUTES NEIGHBOURS
+			"sas:\n" SA_A SA_B SA_IN SA_IN_2 "  c: {spi: 0x1003, " ESP_OUT
+			", " KEY("7") ", after: in2}\n"
+				      "policies:\n"
+				      "  - {name: out, direction: out, action: protect, destination: "
+				      "10.2.0.0/16, sas: [a], alternatives: [c]}\n"
+				      "  - {name: in, direction: in, action: protect, source: 10.2.0.0/16, "
+				      "sas: [in], alternatives: [in2]}\n"),
+		0);
+
+	ck_assert_uint_eq(send_packet(), 0x1001);
+	ck_assert_uint_eq(receive(gateway_env_peer_esp(&env, "wan", &esp)), 1);
+	ck_assert_uint_eq(send_packet(), 0x1003);
+}
+END_TEST
+
 START_TEST(the_last_sa_takes_the_place_of_one_that_goes)
 {
 	ck_assert_int_eq(sas_add("sas: {c: {spi: 0x1003, " ESP_OUT ", " KEY("4") "}}"), 0);
@@ -440,6 +497,8 @@ int main(void)
 	tcase_add_test(tcase, what_is_made_at_the_start_can_not_change);
 	tcase_add_test(tcase, routes_and_neighbours_change);
 	tcase_add_test(tcase, sas_whose_bundle_changes_are_made_anew);
+	tcase_add_test(tcase, three_inbound_sas_are_valid_together);
+	tcase_add_test(tcase, a_responder_sends_by_the_old_sa_until_the_new_one_has_received);
 	tcase_add_test(tcase, the_last_sa_takes_the_place_of_one_that_goes);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);

@@ -367,6 +367,14 @@ static void provoke_out_seq_overflow(void)
 	from_lan((struct packet_spec){0});
 }
 
+static void provoke_out_seq_reserved(void)
+{
+	struct sa *sa = sa_named("out");
+
+	atomic_store(&sa->seq.last, atomic_load(&sa->seq.next) - 1);
+	from_lan((struct packet_spec){0});
+}
+
 static void end_of(const char *name)
 {
 	atomic_fetch_or(&sa_named(name)->special, SA_ENDED);

@@ -336,6 +336,73 @@ START_TEST(esp_in_fragments_is_made_whole_and_decrypted)
 }
 END_TEST
 
+/* One of two fragments of an echo request to the gateway that come through the tunnel. */
+static void receive_echo_fragment(bool is_last)
+{
+	struct packet_spec inner = echo_to("10.2.0.1", "10.1.0.254");
+
+	inner.id = 7;
+	inner.payload_bytes = is_last ? 40 : 72; // with ICMP's header, a multiple of eight
+	inner.more_fragments = !is_last;
+	inner.fragment_offset_bytes = is_last ? 80 : 0;
+	struct rte_mbuf *esp =
+		gateway_env_peer_esp(&env, "wan", &(struct peer_esp){.sa = "in", .inner = inner});
+	gateway_env_receive_frames(&env, "wan", &esp, 1);
+}
+
+static void adopt_another_snapshot(void)
+{
+	static struct snapshot copies[2];
+	static unsigned n;
+	struct snapshot *copy = &copies[n++ % 2];
+
+	*copy = *env.worker->snapshot;
+	atomic_store(&env.worker->published, copy);
+	worker_adopt(env.worker);
+	ck_assert_ptr_eq(env.worker->snapshot, copy);
+}
+
+static struct sa *sa_in(void)
+{
+	for (size_t i = 0; i < env.control.n_sas; i++)
+		if (env.control.sas[i]->inbound && rte_be_to_cpu_32(env.control.sas[i]->spi) == 0x2001)
+			return env.control.sas[i];
+	ck_abort_msg("no sa");
+}
+
+START_TEST(fragments_wait_across_snapshots)
+{
+	const struct reass_counters *counters = reass_counters(env.worker->reass);
+
+	receive_echo_fragment(false);
+	ck_assert_uint_eq(counters->held, 1);
+	adopt_another_snapshot();
+	ck_assert_uint_eq(counters->held, 1);
+	receive_echo_fragment(true);
+
+	ck_assert_uint_eq(counters->held, 0);
+	ck_assert_uint_eq(counters->merged, 1);
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_frag_timeout), 0);
+	for (struct rte_mbuf *m; (m = gateway_env_sent(&env, "wan")); rte_pktmbuf_free(m))
+		assert_esp(m, 0x1001, "198.51.100.1");
+}
+END_TEST
+
+START_TEST(fragments_out_of_a_retired_sa_do_not_wait_for_the_next_snapshot)
+{
+	const struct reass_counters *counters = reass_counters(env.worker->reass);
+
+	receive_echo_fragment(false);
+	atomic_fetch_or(&sa_in()->special, SA_RETIRED);
+	ck_assert_uint_eq(counters->held, 1);
+	adopt_another_snapshot();
+
+	ck_assert_uint_eq(counters->held, 0);
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_frag_timeout), 1);
+	atomic_fetch_and(&sa_in()->special, (uint8_t)~SA_RETIRED);
+}
+END_TEST
+
 /* An ARP reply of the lan's host that was not configured. */
 static struct rte_mbuf *arp_reply(const uint8_t sender_ip[4])
 {
@@ -485,6 +552,8 @@ static TCase *cases(const char *name, SFun way)
 	tcase_add_test(tcase, a_packet_too_big_for_the_tunnel_is_answered_with_its_mtu);
 	tcase_add_test(tcase, a_burst_without_df_that_is_too_big_leaves_as_twice_as_many);
 	tcase_add_test(tcase, esp_in_fragments_is_made_whole_and_decrypted);
+	tcase_add_test(tcase, fragments_wait_across_snapshots);
+	tcase_add_test(tcase, fragments_out_of_a_retired_sa_do_not_wait_for_the_next_snapshot);
 	tcase_add_test(tcase, a_packet_for_an_unknown_neighbour_waits_for_the_answer);
 	tcase_add_test(tcase, a_flood_for_an_unknown_neighbour_leaves_room_for_its_answer);
 	tcase_add_test(tcase, esp_inside_a_tunnel_to_the_gateway_is_host_no_service);

@@ -569,6 +569,67 @@ START_TEST(fragments_of_different_ways_in_are_not_mixed)
 }
 END_TEST
 
+static const struct sa *gone;
+
+static bool is_gone(const struct sa *sa)
+{
+	return sa == gone;
+}
+
+/* Hold a first fragment with that ID, out of that SA or in clear. */
+static void hold_of_sa(uint32_t id, struct sa *sa)
+{
+	struct rte_mbuf *m =
+		cut_mbuf(&(struct cut){.family = id % 2 ? IP_V4 : IP_V6, .id = id, .bytes = 80, .more = true},
+			counting());
+
+	if (sa)
+		pkt_of(m)->flags |= PKT_DECAPSULATED;
+	pkt_of(m)->sa = sa;
+	ck_assert_ptr_null(give(m));
+}
+
+START_TEST(only_fragments_out_of_the_sa_that_is_gone_are_dropped)
+{
+	static char addresses[2]; // of what could be SAs
+	struct sa *stays = (struct sa *)&addresses[0], *leaves = (struct sa *)&addresses[1];
+
+	for (uint32_t id = 0; id < 16; id++)
+		hold_of_sa(id, (struct sa *[]){NULL, stays, leaves, stays}[id / 2 % 4]);
+	gone = leaves;
+	reass_drop_sas(reass, is_gone, DROP_frag_timeout, &drops);
+
+	ck_assert_uint_eq(reass_counters(reass)->held, 12);
+	ck_assert_uint_eq(dropped(DROP_frag_timeout), 4);
+	gone = stays;
+	reass_drop_sas(reass, is_gone, DROP_frag_timeout, &drops);
+	ck_assert_uint_eq(reass_counters(reass)->held, 4);
+}
+END_TEST
+
+/* An SA that comes later may have its address: what was said of the old one's packets must not hold for it.
+ */
+START_TEST(an_sa_that_is_gone_is_forgotten_with_its_spoiled_packets)
+{
+	struct cut first = {.family = IP_V4, .bytes = 80, .more = true};
+	struct cut overlap = {.family = IP_V4, .offset = 72, .bytes = 80, .more = true};
+	struct cut last = {.family = IP_V4, .offset = 80, .bytes = 8};
+	struct rte_mbuf *m = NULL;
+
+	gone = (const struct sa *)&drops; // any address
+	for (unsigned i = 0; i < 4; i++) {
+		m = cut_mbuf((const struct cut *[]){&first, &overlap, &first, &last}[i], counting());
+		pkt_of(m)->flags |= PKT_DECAPSULATED;
+		pkt_of(m)->sa = (struct sa *)&drops;
+		m = give(m);
+		if (i == 1)
+			reass_drop_sas(reass, is_gone, DROP_frag_timeout, &drops);
+	}
+	ck_assert_ptr_nonnull(m);
+	assert_whole(m, counting(), 88);
+}
+END_TEST
+
 START_TEST(a_whole_packet_remembers_its_longest_fragment_its_id_and_df)
 {
 	struct rte_mbuf *m;
@@ -689,6 +750,8 @@ int main(void)
 	tcase_add_test(tests, a_source_that_holds_its_share_loses_its_oldest);
 	tcase_add_test(tests, under_a_flood_packets_still_become_whole_and_memory_is_bounded);
 	tcase_add_test(tests, fragments_of_different_ways_in_are_not_mixed);
+	tcase_add_test(tests, only_fragments_out_of_the_sa_that_is_gone_are_dropped);
+	tcase_add_test(tests, an_sa_that_is_gone_is_forgotten_with_its_spoiled_packets);
 	tcase_add_test(tests, a_whole_packet_remembers_its_longest_fragment_its_id_and_df);
 	tcase_add_test(tests, a_mark_of_congestion_on_any_fragment_stays);
 	tcase_add_test(tests, extension_headers_around_the_fragment_header_stay);

@@ -395,6 +395,33 @@ START_TEST(past_the_last_sequence_number_packets_are_dropped)
 }
 END_TEST
 
+START_TEST(past_the_last_reserved_number_packets_are_dropped_until_there_are_more)
+{
+	struct sa *sa = sa_of(&env, &(struct sa_spec){0}, false);
+	BURST(burst);
+
+	sa_number_from(sa, 1000, 7);
+	seq_extend(&sa->seq, 1000, 1002);
+	burst_fill(&burst, sa, 5);
+	esp_out_prepare(&burst, &env.tally);
+	ck_assert_uint_eq(burst.n, 3);
+	ck_assert_uint_eq(pkt_of(burst.pkts[0])->seq, 1000);
+	ck_assert_mem_eq(bytes_of(burst.pkts[0]) + 28, "\0\0\0\0\0\0\x03\xef", 8); /* 1000 XOR 7 */
+	ck_assert_uint_eq(env.drops.count[0][DROP_out_seq_reserved], 2);
+	ck_assert_uint_eq(sa->counters[0].drops[SA_DROP_out_seq_reserved], 2);
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+
+	seq_extend(&sa->seq, 1003, 2000);
+	burst.n = 0;
+	burst_fill(&burst, sa, 5);
+	esp_out_prepare(&burst, &env.tally);
+	ck_assert_uint_eq(burst.n, 5);
+	ck_assert_uint_gt(pkt_of(burst.pkts[0])->seq, 1002);
+	rte_pktmbuf_free_bulk(burst.pkts, burst.n);
+	sa_destroy(sa);
+}
+END_TEST
+
 // ESP-7
 START_TEST(an_esn_tunnel_works_across_2_to_the_32)
 {
@@ -696,6 +723,7 @@ int main(void)
 	tcase_add_test(tcase, padding_counts_up_from_one_to_the_block);
 	tcase_add_test(tcase, runs_of_one_sa_have_numbers_in_order);
 	tcase_add_test(tcase, past_the_last_sequence_number_packets_are_dropped);
+	tcase_add_test(tcase, past_the_last_reserved_number_packets_are_dropped_until_there_are_more);
 	tcase_add_loop_test(tcase, an_esn_tunnel_works_across_2_to_the_32, 0, sa_pair_algs());
 	tcase_add_test(tcase, a_buffer_without_room_is_dropped_and_its_number_is_a_gap);
 	tcase_add_test(tcase, a_packet_above_the_inner_mtu_is_cut_or_answered);

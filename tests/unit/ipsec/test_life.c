@@ -221,6 +221,41 @@ START_TEST(an_outbound_sa_sends_exactly_its_packets)
 }
 END_TEST
 
+START_TEST(an_sa_that_begins_later_sends_as_many_packets)
+{
+	struct sa *sa = sa_of(&env, &(struct sa_spec){.limits[SA_LIMIT_PACKETS].hard = 5}, false);
+
+	sa_number_from(sa, 1001, 0);
+	seq_extend(&sa->seq, 1001, sa->seq_end);
+
+	ck_assert_uint_eq(sa_life_used(sa, SA_LIMIT_PACKETS, 0), 0);
+	ck_assert_uint_eq(n_sent(sa, 7), 5);
+	ck_assert_uint_eq(dropped(DROP_out_expired), 2);
+	ck_assert_uint_eq(sa_life_used(sa, SA_LIMIT_PACKETS, 0), 5);
+	sa_destroy(sa);
+}
+END_TEST
+
+// ALG-12
+START_TEST(what_a_cipher_allows_a_key_is_counted_from_its_first_number)
+{
+	struct sa *sa = sa_of(&env, &(struct sa_spec){.esn = true}, false);
+	struct sa *spent = sa_of(&env, &(struct sa_spec){.esn = true}, false);
+	uint64_t limit = UINT64_C(1) << 38;
+
+	sa_number_from(sa, limit - 1, 0);
+	sa_number_from(spent, limit + 1, 0);
+	seq_extend(&sa->seq, limit - 1, sa->seq_end);
+
+	ck_assert_uint_eq(n_sent(sa, 3), 2);
+	ck_assert_uint_eq(n_sent(spent, 1), 0);
+	ck_assert_uint_eq(dropped(DROP_out_expired), 2);
+	ck_assert_uint_eq(sa_life_used(sa, SA_LIMIT_PACKETS, 0), sa->life->limits[SA_LIMIT_PACKETS].hard);
+	sa_destroy(sa);
+	sa_destroy(spent);
+}
+END_TEST
+
 /* What the inbound end accepts of n packets of the other. */
 static uint16_t n_received(struct sa_pair *pair, uint16_t n)
 {
@@ -335,6 +370,8 @@ int main(void)
 	tcase_add_loop_test(tcase, an_sa_without_limits_has_no_account, 0, 2);
 	tcase_add_test(tcase, an_outbound_sa_ends_where_a_packet_would_pass_its_bytes);
 	tcase_add_test(tcase, an_outbound_sa_sends_exactly_its_packets);
+	tcase_add_test(tcase, an_sa_that_begins_later_sends_as_many_packets);
+	tcase_add_test(tcase, what_a_cipher_allows_a_key_is_counted_from_its_first_number);
 	tcase_add_loop_test(tcase, an_inbound_sa_accepts_exactly_its_packets_or_bytes, 0, 2);
 	tcase_add_test(tcase, the_time_of_the_last_authentic_packet_is_known_dummies_included);
 	tcase_add_test(tcase, a_dummy_that_was_sent_is_counted_by_itself);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_udp.h>
@@ -398,6 +399,47 @@ static void *reader_main(void *argument)
 	return NULL;
 }
 
+/* A reader that begins while a move is half done. */
+#define HALF_DONE_US 20000
+
+static atomic_bool reader_began;
+
+static void *half_reader_main(void *argument)
+{
+	struct natt_endpoint *place = argument;
+
+	atomic_store(&reader_began, true);
+	*place = natt_peer_read(&shared_peer);
+	return NULL;
+}
+
+/* The versions before and after are the same, so that alone the odd one tells. */
+START_TEST(a_reader_waits_for_a_move_that_is_half_done)
+{
+	struct natt_endpoint before = place_of(7), after = place_of(8), read;
+	pthread_t reader;
+
+	shared_peer = (struct natt_peer){.family = IP_V6, .version = 1, .port = after.port};
+	memcpy(shared_peer.address, before.address.bytes, sizeof(shared_peer.address));
+	atomic_store(&reader_began, false);
+	reader = eal_thread_create(half_reader_main, &read);
+	while (!atomic_load(&reader_began))
+		usleep(1);
+	usleep(HALF_DONE_US);
+	for (unsigned i = 0; i < RTE_DIM(shared_peer.address); i++) {
+		uint64_t word;
+
+		memcpy(&word, after.address.bytes + i * sizeof(word), sizeof(word));
+		atomic_store(&shared_peer.address[i], word);
+	}
+	atomic_store(&shared_peer.version, 2);
+	pthread_join(reader, NULL);
+
+	ck_assert_uint_eq(read.port, after.port);
+	ck_assert(ip_addr_equal(&read.address, &after.address));
+}
+END_TEST
+
 START_TEST(nobody_reads_half_of_a_move)
 {
 	pthread_t movers[N_MOVERS], readers[N_READERS];
@@ -443,6 +485,7 @@ int main(void)
 	tcase_add_checked_fixture(threads, setup, teardown);
 	tcase_set_tags(threads, "threads");
 	tcase_set_timeout(threads, 60);
+	tcase_add_test(threads, a_reader_waits_for_a_move_that_is_half_done);
 	tcase_add_test(threads, nobody_reads_half_of_a_move);
 	suite_add_tcase(suite, threads);
 	return eal_run_suite(suite);

@@ -121,6 +121,103 @@ START_TEST(two_threads_take_each_number_once_up_to_the_last)
 }
 END_TEST
 
+START_TEST(a_counter_that_is_extended_goes_on_where_it_was)
+{
+	struct seq seq;
+	uint64_t first;
+
+	seq_init(&seq, false);
+	atomic_store(&seq.last, 0);
+	ck_assert_uint_eq(seq_reserve(&seq, 3, &first), 0);
+
+	seq_extend(&seq, 1, 4);
+	ck_assert_uint_eq(seq_reserve(&seq, 3, &first), 3);
+	ck_assert_uint_eq(first, 1);
+	seq_extend(&seq, 5, 8);
+	ck_assert_uint_eq(seq_reserve(&seq, 3, &first), 3);
+	ck_assert_uint_eq(first, 4);
+}
+END_TEST
+
+START_TEST(a_counter_that_is_extended_elsewhere_jumps_there)
+{
+	struct seq seq;
+	uint64_t first;
+
+	seq_init(&seq, false);
+	atomic_store(&seq.last, 4);
+	ck_assert_uint_eq(seq_reserve(&seq, 3, &first), 3);
+
+	seq_extend(&seq, 100, 102);
+	ck_assert_uint_eq(seq_reserve(&seq, 8, &first), 3);
+	ck_assert_uint_eq(first, 100);
+	ck_assert_uint_eq(seq_reserve(&seq, 1, &first), 0);
+}
+END_TEST
+
+#define SHARED_BLOCK   100
+#define SHARED_NUMBERS TSAN_ROUNDS(1000000)
+
+/* Numbers in blocks, of which two counters get one in turn: what one takes outside its own, the other has. */
+struct shared {
+	struct seq seqs[2];
+	_Atomic uint8_t *seen;
+	atomic_bool is_over;
+};
+
+static void *take_shared(void *argument)
+{
+	struct shared *shared = argument;
+	uint64_t first;
+
+	for (uint32_t count = 1; !atomic_load(&shared->is_over); count = count % RUN_MAX + 1) {
+		uint32_t got = seq_reserve(&shared->seqs[count % 2], count, &first);
+
+		for (uint32_t i = 0; i < got; i++)
+			atomic_fetch_add(&shared->seen[first + i], 1);
+	}
+	return NULL;
+}
+
+static void shared_extend(struct shared *shared)
+{
+	for (uint64_t first = 1; first + SHARED_BLOCK < SHARED_NUMBERS; first += SHARED_BLOCK) {
+		struct seq *seq = &shared->seqs[first / SHARED_BLOCK % 2];
+
+		while (atomic_load(&seq->next) <= atomic_load(&seq->last))
+			;
+		seq_extend(seq, first, first + SHARED_BLOCK - 1);
+	}
+	atomic_store(&shared->is_over, true);
+}
+
+// MAN-1
+START_TEST(two_counters_that_share_numbers_never_give_out_the_same)
+{
+	pthread_t threads[N_THREADS];
+	struct shared shared = {.seen = calloc(SHARED_NUMBERS, sizeof(*shared.seen))};
+	uint32_t n_twice = 0, n_once = 0;
+
+	for (int i = 0; i < 2; i++) {
+		seq_init(&shared.seqs[i], false);
+		atomic_store(&shared.seqs[i].last, 0);
+	}
+	for (int i = 0; i < N_THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, take_shared, &shared), 0);
+	shared_extend(&shared);
+	for (int i = 0; i < N_THREADS; i++)
+		pthread_join(threads[i], NULL);
+
+	for (uint32_t i = 0; i < SHARED_NUMBERS; i++) {
+		n_twice += atomic_load(&shared.seen[i]) > 1;
+		n_once += atomic_load(&shared.seen[i]) == 1;
+	}
+	ck_assert_uint_eq(n_twice, 0);
+	ck_assert_uint_gt(n_once, SHARED_NUMBERS / 4);
+	free(shared.seen);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ipsec/seq");
@@ -128,6 +225,8 @@ int main(void)
 	TCase *threads = tcase_create("threads");
 	SRunner *runner = srunner_create(suite);
 
+	tcase_add_test(tcase, a_counter_that_is_extended_goes_on_where_it_was);
+	tcase_add_test(tcase, a_counter_that_is_extended_elsewhere_jumps_there);
 	tcase_add_loop_test(tcase, the_first_number_is_one, 0, 2);
 	tcase_add_test(tcase, without_esn_the_last_number_is_2_to_the_32_less_one);
 	tcase_add_test(tcase, an_exhausted_counter_stands_still);
@@ -136,6 +235,7 @@ int main(void)
 	tcase_set_tags(threads, "threads");
 	tcase_set_timeout(threads, 60);
 	tcase_add_test(threads, two_threads_take_each_number_once_up_to_the_last);
+	tcase_add_test(threads, two_counters_that_share_numbers_never_give_out_the_same);
 	suite_add_tcase(suite, threads);
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);

@@ -283,6 +283,56 @@ START_TEST(a_later_fragment_matches_no_port)
 }
 END_TEST
 
+/* SPD-6, FRG-2: what can't be seen is for OPAQUE, what can be is not. */
+START_TEST(opaque_matches_what_can_not_be_seen)
+{
+	struct packet_spec fragment = {
+		.protocol = IPPROTO_TCP, .fragment_offset_bytes = 8, .payload_bytes = 64};
+	struct packet_spec first = {.protocol = IPPROTO_TCP, .more_fragments = true, .payload_bytes = 64};
+
+	rule_add(POLICY_BYPASS, NULL)->protocol = SELECTOR_PROTOCOL_OPAQUE;
+	rule_add(POLICY_BYPASS, NULL)->protocol = IPPROTO_DSTOPTS;
+	rule_add(POLICY_BYPASS, NULL)->destination_ports = (struct port_range)SELECTOR_PORTS_OPAQUE;
+	rule_add(POLICY_BYPASS, NULL);
+	spd_build();
+	ck_assert(spd_reads_opaque(spd) && !spd_reads_ports(spd));
+	for (uint8_t family = IP_V4; family <= IP_V6; family += IP_V6 - IP_V4) {
+		fragment.family = first.family = family;
+		ck_assert_int_eq(find(&fragment), 2);
+		ck_assert_int_eq(find(&first), 3);
+	}
+	/* The fragment header says that destination options come next, and they are elsewhere. */
+	fragment.protocol = IPPROTO_DSTOPTS;
+	ck_assert_int_eq(find(&fragment), 0);
+	/* To IPv4 it is a number like any. */
+	fragment.family = IP_V4;
+	ck_assert_int_eq(find(&fragment), 1);
+}
+END_TEST
+
+/* SPD-6 */
+START_TEST(mobility_header_types_have_exact_edges)
+{
+	static const uint8_t header[8] = {59};
+	struct selector *selector = rule_add(POLICY_BYPASS, NULL);
+	uint8_t bytes[8];
+
+	selector->protocol = IPPROTO_NUMBER_MH;
+	selector->source_ports = (struct port_range){5, 7};
+	spd_build();
+	memcpy(bytes, header, sizeof(bytes));
+	for (int type = 0; type <= UINT8_MAX; type++) {
+		bytes[2] = (uint8_t)type;
+		ck_assert_int_eq(find(&(struct packet_spec){.family = IP_V6,
+					 .protocol = IPPROTO_MH,
+					 .payload = bytes,
+					 .payload_bytes = sizeof(bytes)}),
+			type >= 5 && type <= 7 ? 0 : -1);
+	}
+	ck_assert_int_eq(find_ports(IPPROTO_TCP, 5, 0), -1);
+}
+END_TEST
+
 /* SPD-8 */
 START_TEST(a_packet_without_ports_matches_no_port)
 {
@@ -386,10 +436,11 @@ static struct ip_range random_range(uint8_t family)
 	return ip_prefix_range(&prefix);
 }
 
+/* 0, 44 and 60 hide the protocol of an IPv6 packet. */
 static uint8_t random_protocol(void)
 {
 	static const uint8_t protocols[] = {
-		IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, 0, 50, 255};
+		IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_MH, 0, 44, 50, 60, 255};
 
 	return protocols[random_below(sizeof(protocols))];
 }
@@ -404,7 +455,18 @@ static struct port_range random_ports(void)
 
 	if (random_below(4) == 0)
 		return (struct port_range){RTE_MIN(a, b), RTE_MAX(a, b)};
+	if (random_below(6) == 0)
+		return (struct port_range)SELECTOR_PORTS_OPAQUE;
 	return usual[random_below(sizeof(usual) / sizeof(usual[0]))];
+}
+
+/* All of a selector but its addresses. */
+static void random_rest(struct selector *selector)
+{
+	if (random_below(3))
+		selector->protocol = random_below(8) ? random_protocol() : SELECTOR_PROTOCOL_OPAQUE;
+	selector->source_ports = random_ports();
+	selector->destination_ports = random_ports();
 }
 
 static void random_list(struct ip_range **ranges, size_t *n_ranges, uint8_t family)
@@ -423,9 +485,7 @@ static void random_rule_add(void)
 
 	random_list(&selector->sources, &selector->n_sources, family);
 	random_list(&selector->destinations, &selector->n_destinations, family);
-	selector->protocol = random_below(3) ? random_protocol() : SELECTOR_PROTOCOL_ANY;
-	selector->source_ports = random_ports();
-	selector->destination_ports = random_ports();
+	random_rest(selector);
 }
 
 /* A pair of prefix lengths. */
@@ -479,7 +539,7 @@ static void fillers_add(const struct lengths *lengths)
 static void random_narrow(struct selector *selector)
 {
 	if (random_below(2))
-		selector->protocol = random_protocol();
+		selector->protocol = random_below(8) ? random_protocol() : SELECTOR_PROTOCOL_OPAQUE;
 	if (random_below(2))
 		selector->source_ports = random_ports();
 	if (random_below(2))
@@ -1006,6 +1066,8 @@ int main(void)
 	tcase_add_test(cases, port_ranges_have_exact_edges);
 	tcase_add_test(cases, icmp_type_and_code_have_exact_edges);
 	tcase_add_test(cases, a_later_fragment_matches_no_port);
+	tcase_add_test(cases, opaque_matches_what_can_not_be_seen);
+	tcase_add_test(cases, mobility_header_types_have_exact_edges);
 	tcase_add_test(cases, a_packet_without_ports_matches_no_port);
 	tcase_add_test(cases, a_selector_with_too_many_prefixes_is_refused);
 	tcase_add_test(cases, two_spds_of_one_name_are_refused);

@@ -196,6 +196,47 @@ START_TEST(ports_that_can_not_be_seen_match_any_alone)
 }
 END_TEST
 
+/* SPD-6: and no others, unlike ANY. */
+START_TEST(opaque_matches_ports_that_can_not_be_seen)
+{
+	struct flow flow = flow_make("10.0.0.1", "10.0.0.2");
+	struct port_range *const ranges[] = {&selector.source_ports, &selector.destination_ports};
+
+	for (unsigned i = 0; i < 2; i++) {
+		selector_init(&selector);
+		*ranges[i] = (struct port_range)SELECTOR_PORTS_OPAQUE;
+		ck_assert(port_range_is_opaque(ranges[i]) && !port_range_is_any(ranges[i]));
+		ck_assert(selector_reads_opaque(&selector) && !selector_reads_ports(&selector));
+		flow.has_ports = false;
+		ck_assert(selector_match(&selector, &flow));
+		flow.has_ports = true;
+		ck_assert(!selector_match(&selector, &flow));
+	}
+	ck_assert(!port_range_is_opaque(&(struct port_range){7, 7}));
+	ck_assert(!port_range_is_opaque(&(struct port_range){0, SELECTOR_PORT_LAST}));
+}
+END_TEST
+
+/* SPD-6: a number does not match, though it is the one that hides the protocol. */
+START_TEST(opaque_matches_a_protocol_that_can_not_be_seen)
+{
+	struct flow flow = flow_make("fd00::1", "fd00::2");
+
+	flow.protocol = 60;
+	for (int hides = 0; hides < 2; hides++) {
+		flow.hides_protocol = hides;
+		selector.protocol = SELECTOR_PROTOCOL_ANY;
+		ck_assert(selector_match(&selector, &flow));
+		selector.protocol = SELECTOR_PROTOCOL_OPAQUE;
+		ck_assert_int_eq(selector_match(&selector, &flow), hides);
+		selector.protocol = 60;
+		ck_assert_int_eq(selector_match(&selector, &flow), !hides);
+	}
+	selector.protocol = SELECTOR_PROTOCOL_OPAQUE;
+	ck_assert(selector_reads_opaque(&selector) && !selector_reads_ports(&selector));
+}
+END_TEST
+
 /* SPD-6: the type stands in the source port, the code in the destination port. */
 START_TEST(icmp_type_and_code_are_matched_as_ports)
 {
@@ -249,6 +290,8 @@ int main(void)
 	tcase_add_test(cases, port_ranges_have_exact_edges);
 	tcase_add_test(cases, a_range_is_any_only_if_it_holds_every_port);
 	tcase_add_test(cases, ports_that_can_not_be_seen_match_any_alone);
+	tcase_add_test(cases, opaque_matches_ports_that_can_not_be_seen);
+	tcase_add_test(cases, opaque_matches_a_protocol_that_can_not_be_seen);
 	tcase_add_test(cases, icmp_type_and_code_are_matched_as_ports);
 	tcase_add_test(cases, a_finished_selector_matches_every_packet_again);
 	srunner_run_all(runner, CK_NORMAL);

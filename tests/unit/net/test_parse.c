@@ -472,10 +472,39 @@ START_TEST(icmp_type_and_code_stand_as_ports) // SPD-6
 }
 END_TEST
 
+START_TEST(the_type_of_a_mobility_header_stands_as_a_port) // SPD-6
+{
+	for (int type = 0; type <= UINT8_MAX; type++) {
+		uint8_t header[] = {59, 0, (uint8_t)type, 7, 8, 9, 10, 11};
+		struct rte_mbuf *m = kept(&(struct packet_spec){.family = IP_V6,
+			.protocol = IPPROTO_MH,
+			.payload = header,
+			.payload_bytes = sizeof(header)});
+
+		ck_assert_uint_eq(pkt_of(m)->flags, PKT_HAS_PORTS);
+		ck_assert_uint_eq(pkt_of(m)->protocol, IPPROTO_MH);
+		ck_assert_uint_eq(pkt_of(m)->source_port, type);
+		ck_assert_uint_eq(pkt_of(m)->destination_port, 0);
+		rte_pktmbuf_free(m);
+	}
+}
+END_TEST
+
+START_TEST(a_mobility_header_without_its_type_is_in_hdr) // SPD-6, SAL-7
+{
+	for (uint16_t bytes = 0; bytes < 5; bytes++) {
+		struct packet_spec spec = {.family = IP_V6, .protocol = IPPROTO_MH, .payload_bytes = bytes};
+
+		ck_assert_int_eq(outcome_of(&spec), bytes > 2 ? KEPT : DROP_in_hdr);
+	}
+}
+END_TEST
+
 START_TEST(protocols_with_ports_have_them_and_others_none) // SPD-8
 {
 	static const uint8_t with_ports[] = {IPPROTO_SCTP, IPPROTO_UDPLITE, IPPROTO_DCCP};
-	static const uint8_t without[] = {IPPROTO_ESP, IPPROTO_GRE, IPPROTO_IPIP, IPPROTO_IPV6, 135, 255};
+	static const uint8_t without[] = {
+		IPPROTO_ESP, IPPROTO_GRE, IPPROTO_IPIP, IPPROTO_IPV6, 134, 137, 255};
 
 	for (size_t i = 0; i < sizeof(with_ports); i++) {
 		struct rte_mbuf *m =
@@ -996,6 +1025,8 @@ static TCase *next_layer_tests(void)
 	TCase *tcase = tcase_create("next layer");
 
 	tcase_add_test(tcase, icmp_type_and_code_stand_as_ports);
+	tcase_add_test(tcase, the_type_of_a_mobility_header_stands_as_a_port);
+	tcase_add_test(tcase, a_mobility_header_without_its_type_is_in_hdr);
 	tcase_add_test(tcase, protocols_with_ports_have_them_and_others_none);
 	tcase_add_test(tcase, a_later_fragment_has_no_ports);
 	tcase_add_test(tcase, a_later_fragment_of_extension_headers_is_not_looked_into);

@@ -304,6 +304,12 @@ START_TEST(the_answering_flow_has_ends_ports_and_echo_the_other_way_round) // IC
 		ck_assert_uint_eq(reversed.source_port, echoes[i][2]);
 		ck_assert_uint_eq(reversed.destination_port, 5);
 	}
+	/* A mobility header has a type and nothing else. */
+	flow.protocol = IPPROTO_MH;
+	flow.source_port = 6;
+	flow.destination_port = 0;
+	reversed = flow_reversed(&flow);
+	ck_assert(reversed.source_port == 6 && reversed.destination_port == 0);
 }
 END_TEST
 
