@@ -22,9 +22,11 @@
 #include "control/lock.h"
 #include "control/metrics_http.h"
 #include "control/ports.h"
+#include "control/privileges.h"
 #include "control/secrecy.h"
 #include "control/seq_store.h"
 #include "control/server.h"
+#include "control/service.h"
 #include "control/tables.h"
 #include "control/telemetry.h"
 #include "control/watches.h"
@@ -35,6 +37,17 @@ struct part {
 	int (*begin)(struct control *control, struct err *err);
 	void (*end)(struct control *control);
 };
+
+static int service_begin(struct control *control, struct err *err __attribute__((unused)))
+{
+	service_init(&control->service);
+	return 0;
+}
+
+static void service_end(struct control *control)
+{
+	service_fini(&control->service);
+}
 
 static int lock_begin(struct control *control, struct err *err)
 {
@@ -98,13 +111,24 @@ static void traffic_end(struct control *control)
 	ports_stop(&control->ports);
 }
 
+static int privileges_begin(struct control *control, struct err *err)
+{
+	return privileges_drop(control->gateway, control->filter, err);
+}
+
+static void nothing_end(struct control *control __attribute__((unused)))
+{
+}
+
 static int nothing_begin(
 	struct control *control __attribute__((unused)), struct err *err __attribute__((unused)))
 {
 	return 0;
 }
 
+/* What privileges_begin gives up does not come back. */
 static const struct part parts[] = {
+	{service_begin, service_end},
 	{lock_begin, lock_end},
 	{environment_begin, environment_end},
 	{cryptodevs_begin, cryptodevs_end},
@@ -124,6 +148,7 @@ static const struct part parts[] = {
 	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
 	{workers_launch, workers_stop},
+	{privileges_begin, nothing_end},
 };
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -154,13 +179,15 @@ static void signals_catch(void)
 }
 
 /* Bring everything up, run, take everything down. Returns the exit code. */
-static int run(struct gateway *gateway, const char *path, uint32_t until_idle_s)
+static int run(struct gateway *gateway, const struct options *options)
 {
-	char *whole_path = realpath(path, NULL);
-	const struct config_source source = {whole_path ? whole_path : path, config_load, config_read_part};
+	char *whole_path = realpath(options->config, NULL);
+	const struct config_source source = {
+		whole_path ? whole_path : options->config, config_load, config_read_part};
 	struct control control = {
 		.gateway = gateway,
 		.source = &source,
+		.filter = !options->no_seccomp,
 		.version = CULVERT_VERSION,
 		.begun_ns = clock_now_ns(),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -174,7 +201,7 @@ static int run(struct gateway *gateway, const char *path, uint32_t until_idle_s)
 	if (ret != 0)
 		log_error("%s", err.text);
 	else
-		ret = control_run(&control, &requests, until_idle_s);
+		ret = control_run(&control, &requests, options->until_idle_s);
 	while (up > 0)
 		parts[--up].end(&control);
 	free(whole_path);
@@ -209,6 +236,7 @@ int main(int argc, char **argv)
 		fputs(options.help ? options_usage() : "culvertd " CULVERT_VERSION "\n", stdout);
 		return EXIT_SUCCESS;
 	}
+	/* Before a key is read. */
 	if (!options.check_only)
 		secrecy_begin();
 	signals_catch();
@@ -217,7 +245,7 @@ int main(int argc, char **argv)
 	if (!options.check_only) {
 		control_directory_set(&gateway);
 		state_directory_set(&gateway);
-		exit_code = run(&gateway, options.config, options.until_idle_s);
+		exit_code = run(&gateway, &options);
 	}
 	gateway_fini(&gateway);
 	return exit_code;

@@ -9,7 +9,7 @@
 
 const char *options_usage(void)
 {
-	return "usage: culvertd --config FILE [--until-idle SECONDS]\n"
+	return "usage: culvertd --config FILE [--until-idle SECONDS] [--no-seccomp]\n"
 	       "       culvertd --check FILE\n"
 	       "\n"
 	       "  --config FILE         run the gateway that the file describes\n"
@@ -18,6 +18,7 @@ const char *options_usage(void)
 	       "                        privileges and touches nothing\n"
 	       "  --until-idle SECONDS  stop when no packet has come in for so long (for captures and "
 	       "tests)\n"
+	       "  --no-seccomp          run without the filter of system calls\n"
 	       "  --version             print the version\n"
 	       "  --help                print this\n"
 	       "\n"
@@ -44,6 +45,7 @@ int options_parse(int argc, char **argv, struct options *options, struct err *er
 		{"config", required_argument, NULL, 'c'},
 		{"check", required_argument, NULL, 'k'},
 		{"until-idle", required_argument, NULL, 'i'},
+		{"no-seccomp", no_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'v'},
 		{NULL, 0, NULL, 0},
@@ -63,6 +65,9 @@ int options_parse(int argc, char **argv, struct options *options, struct err *er
 			break;
 		case 'i':
 			ret = parse_seconds(optarg, &options->until_idle_s, err);
+			break;
+		case 's':
+			options->no_seccomp = true;
 			break;
 		case 'h':
 			options->help = true;

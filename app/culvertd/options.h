@@ -14,6 +14,7 @@ struct options {
 	bool check_only;
 	bool help;
 	bool version;
+	bool no_seccomp;
 	uint32_t until_idle_s; /* 0: run until a signal */
 };
 

@@ -81,12 +81,15 @@ static int serve(struct control *control, struct control_requests *requests, uin
 			return -EIO;
 		host_if_poll(control, now_ns);
 		watches_poll(control, now_ns);
+		service_poll(&control->service, control->qsbr, now_ns);
 		retire_poll(control);
 		server_poll(control, now_ns);
 		metrics_http_poll(control);
 		if (requests->reload) {
 			requests->reload = 0;
+			service_reloading(&control->service, now_ns);
 			request_reload(control);
+			service_ready(&control->service);
 		}
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;
@@ -105,7 +108,9 @@ int control_run(struct control *control, struct control_requests *requests, uint
 	int ret;
 
 	log_info("forwarding");
+	service_ready(&control->service);
 	ret = serve(control, requests, until_idle_s);
+	service_stopping(&control->service);
 	watches_look(control);
 	if (ret == 0)
 		log_info("stopping");

@@ -17,6 +17,7 @@
 #include "control/neigh_proto.h"
 #include "control/ports.h"
 #include "control/tracing.h"
+#include "control/service.h"
 #include "datapath/stats.h"
 #include "ipsec/crypto.h"
 #include "model/gateway.h"
@@ -24,6 +25,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct control_sa;
@@ -48,6 +50,8 @@ struct config_source {
 struct control {
 	const struct config_source *source;
 	struct gateway *gateway; /* borrowed; what the operator wants, which changes while it runs */
+	bool filter;             /* the operator's wish: give up system calls, control/privileges.c */
+	struct service service;  /* control/service.c */
 	int lock_fd;             /* control/lock.c */
 	struct crypto crypto;    /* control/cryptodevs.c */
 	struct ports ports;      /* control/ports.c */

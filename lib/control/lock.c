@@ -13,9 +13,12 @@
 
 static void directory_usual(char *path, size_t bytes)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *runtime = getenv("XDG_RUNTIME_DIR"), *service = getenv("RUNTIME_DIRECTORY");
 
-	if (geteuid() == 0)
+	/* systemd.exec(5): the directories of the unit, with colons between if there are several. */
+	if (service)
+		snprintf(path, bytes, "%.*s", (int)strcspn(service, ":"), service);
+	else if (geteuid() == 0)
 		snprintf(path, bytes, "/run/culvert");
 	else if (runtime)
 		snprintf(path, bytes, "%s/culvert", runtime);

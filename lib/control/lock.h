@@ -10,8 +10,9 @@
 #include "model/gateway.h"
 
 /*
- * Where the configuration names no control directory, set the usual one: /run/culvert for root, else
- * $XDG_RUNTIME_DIR/culvert, else /tmp/culvert-UID. The same for the socket in it.
+ * Where the configuration names no control directory, set the usual one: the service's of systemd's, which is
+ * in $RUNTIME_DIRECTORY; else /run/culvert for root, else $XDG_RUNTIME_DIR/culvert, else /tmp/culvert-UID.
+ * The same for the socket in it.
  */
 void control_directory_set(struct gateway *gateway);
 

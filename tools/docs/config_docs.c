@@ -1,8 +1,8 @@
 /*
  * Prints docs/configuration.md from the schema. Run by tools/gen-docs.
  */
-#include "config/read.h"
 #include "config/schema.h"
+#include "key_text.h"
 #include "model/alg.h"
 
 #include <stdio.h>
@@ -23,68 +23,11 @@ static void print_intro(void)
 	     "that is given twice or is not known is an error.");
 }
 
-/* A bar would end the table's cell. */
-static void print_cell(const char *text)
-{
-	for (; *text; text++)
-		printf(*text == '|' ? "\\%c" : "%c", *text);
-}
-
-static void print_choices(const struct schema_key *key)
-{
-	for (const struct schema_choice *choice = key->choices; choice->name; choice++)
-		printf("%s`%s`", choice == key->choices ? " " : ", ", choice->name);
-}
-
-static void print_limits(const struct schema_key *key)
-{
-	if (key->type == &read_name)
-		printf(" of at most %u characters", (unsigned)key->max);
-	else if (key->type == &read_port_range)
-		printf(" of 0 to %llu", (unsigned long long)key->max);
-	else if (key->type == &read_number)
-		printf(" from %llu to %llu%s%s%s", (unsigned long long)key->min, (unsigned long long)key->max,
-			key->unit ? " " : "", key->unit ? key->unit : "", key->or_zero ? ", or 0" : "");
-}
-
-static void print_type(const struct schema_key *key)
-{
-	if (key->shape == SHAPE_LIST)
-		printf("a list, each ");
-	print_cell(key->type->text);
-	if (key->choices)
-		print_choices(key);
-	print_limits(key);
-	if (key->shape == SHAPE_ONE_OR_LIST)
-		printf("; or a list of them");
-	if (key->items_max > 0)
-		printf("; at most %zu", key->items_max);
-}
-
-static void print_default(const struct schema_key *key)
-{
-	if (key->required)
-		printf("required");
-	else if (key->fallback)
-		printf(key->shape == SHAPE_LIST ? "`[%s]`" : "`%s`", key->fallback);
-	else
-		print_cell(key->absent);
-}
-
-static const char *shape_text(enum schema_shape shape)
-{
-	if (shape == SHAPE_OBJECT_LIST)
-		return "A list; each item is a mapping of these keys.";
-	if (shape == SHAPE_OBJECT_NAMES)
-		return "A mapping from names to mappings of these keys.";
-	return "A mapping of these keys.";
-}
-
 static void print_section(const struct schema_key *section)
 {
 	const struct schema *schema = section->object;
 
-	printf("\n## `%s`\n\n%s %s", section->name, section->doc, shape_text(section->shape));
+	printf("\n## `%s`\n\n%s %s", section->name, section->doc, key_shape_text(section->shape));
 	if (schema->name_max > 0)
 		printf(" A name has at most %zu characters.", schema->name_max);
 	if (section->items_max > 0)
@@ -93,11 +36,11 @@ static void print_section(const struct schema_key *section)
 		section->required ? " This section is required." : "");
 	for (size_t i = 0; i < schema->n_keys; i++) {
 		printf("| `%s` | ", schema->keys[i].name);
-		print_type(&schema->keys[i]);
+		key_type_print(stdout, &schema->keys[i]);
 		printf(" | ");
-		print_default(&schema->keys[i]);
+		key_default_print(stdout, &schema->keys[i]);
 		printf(" | ");
-		print_cell(schema->keys[i].doc);
+		key_cell_print(stdout, schema->keys[i].doc);
 		puts(" |");
 	}
 }

@@ -1,0 +1,109 @@
+/*
+ * culvertctl: the operator's command. main reads the options, which may stand anywhere, and runs the command.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+struct options {
+	struct invocation invocation; /* argc and argv: what is no option of these */
+	bool help;
+	bool version;
+};
+
+static void usage_print(FILE *out)
+{
+	fputs("usage: culvertctl [--socket PATH] [--json] COMMAND [ARGUMENTS]\n\n", out);
+	for (const struct command *const *group = command_groups; *group; group++)
+		for (const struct command *command = *group; command->name; command++)
+			fprintf(out, "  %s %s\n      %s\n", command->name, command->arguments, command->help);
+	fputs("\n"
+	      "  --socket PATH  where the daemon listens; " COMMAND_SOCKET_DEFAULT " if left out\n"
+	      "  --json         print JSON, for programs\n"
+	      "  --version      print the version\n"
+	      "  --help         print this, or what a command takes\n"
+	      "\n"
+	      "Exit code: 0 done, 1 not done or not so, 2 wrong arguments.\n",
+		out);
+}
+
+/* The value of `--name VALUE` or `--name=VALUE` at argv[*i]; NULL if it is another word. */
+static const char *value_of(const char *name, int argc, char **argv, int *i)
+{
+	size_t length = strlen(name);
+
+	if (strncmp(argv[*i], name, length) != 0)
+		return NULL;
+	if (argv[*i][length] == '=')
+		return argv[*i] + length + 1;
+	return argv[*i][length] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+/* Take the options out of argv; what is left stands at its beginning, in order. */
+static void options_take(int argc, char **argv, struct options *options)
+{
+	bool ended = false;
+	int n = 0;
+
+	*options = (struct options){.invocation = {.socket = COMMAND_SOCKET_DEFAULT, .argv = argv}};
+	for (int i = 0; i < argc; i++) {
+		const char *socket = ended ? NULL : value_of("--socket", argc, argv, &i);
+
+		if (socket)
+			options->invocation.socket = socket;
+		else if (!ended && strcmp(argv[i], "--") == 0)
+			ended = true;
+		else if (!ended && strcmp(argv[i], "--json") == 0)
+			options->invocation.json = true;
+		else if (!ended && strcmp(argv[i], "--help") == 0)
+			options->help = true;
+		else if (!ended && strcmp(argv[i], "--version") == 0)
+			options->version = true;
+		else
+			argv[n++] = argv[i];
+	}
+	options->invocation.argc = n;
+}
+
+static enum command_result run(struct options *options, struct err *err)
+{
+	struct invocation *call = &options->invocation;
+	const struct command *command;
+	int n_words;
+
+	if (options->version) {
+		puts("culvertctl " CULVERT_VERSION);
+		return COMMAND_OK;
+	}
+	command = command_find(call->argc, call->argv, &n_words);
+	if (options->help && command) {
+		printf("usage: culvertctl %s %s\n\n  %s\n", command->name, command->arguments, command->help);
+		return COMMAND_OK;
+	}
+	if (options->help || call->argc == 0) {
+		usage_print(options->help ? stdout : stderr);
+		return options->help ? COMMAND_OK : COMMAND_MISUSED;
+	}
+	if (!command)
+		return command_unknown(call->argc, call->argv, err);
+	call->argc -= n_words;
+	call->argv += n_words;
+	return command->run(call, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct err err = {.text = ""};
+	enum command_result result;
+
+	options_take(argc - 1, argv + 1, &options);
+	result = run(&options, &err);
+	if (err.text[0] != '\0')
+		fprintf(stderr, "culvertctl: %s\n", err.text);
+	/* A full disk or a closed pipe is not a success. */
+	if (fflush(stdout) != 0 && result == COMMAND_OK)
+		result = COMMAND_FAILED;
+	return (int)result;
+}
