@@ -344,7 +344,7 @@ int seq_store_attach(struct seq_store *store, struct sa *sa, const struct sa_con
 		return with_way_out(ret, err);
 	sa_number_from(sa, record->entry.next, record->entry.iv_mask);
 	if (record->entry.next > sa->seq_end)
-		log_warning("sa=%s can't send: its key has used its last sequence number", sa->name);
+		log_warning("an SA can't send: its key has used its last sequence number sa=%s", sa->name);
 	lease = lease_add(store, sa, record);
 	lease->is_reusable = conf->allow_static_iv_reuse;
 	lease_plan(store, lease);
