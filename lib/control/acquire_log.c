@@ -69,6 +69,8 @@ unsigned acquire_log_poll(struct acquire_log *log, struct acquire_table *table, 
 			continue;
 		}
 		log_one(log, &acquire);
+		if (log->listener)
+			log->listener(log->argument, &acquire, log->names[acquire.policy]);
 		log->unlogged = 0;
 		log->lines++;
 		logged++;

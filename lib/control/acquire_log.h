@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct acquire;
 struct acquire_table;
 struct gateway;
 
@@ -22,6 +23,9 @@ struct acquire_log {
 	uint64_t second_ns; /* when the current second began */
 	unsigned lines;     /* in it */
 	uint64_t unlogged;  /* events since the last line */
+	/* Told of each that is logged, if it is not NULL. */
+	void (*listener)(void *argument, const struct acquire *acquire, const char *policy);
+	void *argument;
 };
 
 void acquire_log_init(struct acquire_log *log, const struct gateway *gateway);

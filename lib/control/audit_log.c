@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/control.h"
+#include "control/events.h"
 #include "control/sas.h"
 #include "datapath/audit.h"
 #include "ipsec/sad.h"
@@ -172,6 +173,7 @@ static void tell(struct control *control, const struct audit_record *record)
 		put(&line, " port=%s", control->gateway->ports[record->port_in].name);
 	log_warning("audit event=%s%s suppressed=%" PRIu64, drop_name(record->reason), line.text,
 		suppressed_take(control, record->reason));
+	events_audit(control, record, sa);
 	if (sa)
 		remember(control, sa, drop_name(record->reason), line.text);
 }

@@ -220,6 +220,7 @@ struct making {
 	struct sa **leaving; /* SAs that are replaced or go */
 	size_t n_leaving;
 	size_t n_replaced;
+	bool is_first;   /* nothing runs yet */
 	size_t n_tabled; /* fresh SAs in their SAD */
 };
 
@@ -402,7 +403,7 @@ static bool changes_dummies(const struct making *making)
 /* Do policies lead elsewhere? */
 static bool changes_policies(const struct making *making)
 {
-	return making->change->has_policies || making->n_replaced > 0 || !making->control->snapshot;
+	return making->change->has_policies || making->n_replaced > 0 || making->is_first;
 }
 
 /* Which parts of the snapshot before stay as they are. */
@@ -410,7 +411,7 @@ static unsigned parts_that_stay(const struct making *making)
 {
 	unsigned stays = 0;
 
-	if (!making->control->snapshot)
+	if (making->is_first)
 		return 0;
 	if (!changes_policies(making))
 		stays |= SNAPSHOT_SPDS;
@@ -598,7 +599,7 @@ static void undo(struct making *making)
 
 int change_make(struct control *control, struct change *change, struct err *err)
 {
-	struct making making = {.control = control, .change = change};
+	struct making making = {.control = control, .change = change, .is_first = !control->snapshot};
 	struct snapshot *snapshot = NULL;
 	int ret;
 

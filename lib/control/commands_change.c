@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/events.h"
 #include "control/reload.h"
 #include "control/request.h"
 #include "control/retire.h"
@@ -66,8 +67,9 @@ static int change_run(struct request *request, struct change *change, bool is_dr
 	return ret;
 }
 
-static void log_made(const char *by, const struct reload_summary *summary)
+static void tell_made(struct control *control, const char *by, const struct reload_summary *summary)
 {
+	events_changed(control, by);
 	log_info("changed by=%s sas_added=%zu sas_changed=%zu sas_removed=%zu policies_added=%zu "
 		 "policies_changed=%zu policies_removed=%zu",
 		by, summary->sas.added, summary->sas.changed, summary->sas.removed, summary->policies.added,
@@ -92,7 +94,7 @@ static int apply_file(struct request *request, const char *path, const char *by,
 	ret = change_run(request, &change, is_dry);
 	change_fini(&change);
 	if (ret == 0 && !is_dry)
-		log_made(by, &summary);
+		tell_made(control, by, &summary);
 	else if (ret != 0 && request->err.text[0] == '\0')
 		err_set(&request->err, EINVAL, "%s can't be applied; nothing has changed", path);
 	return ret;
@@ -308,10 +310,18 @@ static int run_change(struct request *request)
 	change_fini(&change);
 	json_object_set_new(request->result, "counts", summary_json(&summary));
 	if (ret == 0 && !is_dry)
-		log_made("change", &summary);
+		tell_made(request->control, "change", &summary);
 	else if (ret != 0 && request->err.text[0] == '\0')
 		err_set(&request->err, EINVAL, "the change can't be made; nothing has changed");
 	return ret;
+}
+
+static int run_events(struct request *request)
+{
+	if (!request->connection)
+		return err_set(&request->err, EINVAL, "events need a connection");
+	request->connection->hears_events = true;
+	return 0;
 }
 
 static int run_settled(struct request *request)
@@ -331,6 +341,10 @@ const struct command commands_change[] = {
 		"Add SAs (`sas`, by name, as in the configuration) and policies (a list; at the end, or "
 		"`before` or `after` a policy) and delete some (lists of names), all or nothing; with "
 		"`replace`, those of a name that there is take its place."},
+	{"events", run_events, "",
+		"From now on, tell each event on this connection as a line with `event` and `time`: "
+		"`sa-soft-expired`, `sa-hard-expired`, `sa-sequence-near-end`, `acquire`, `peer-moved`, "
+		"`port-up`, `port-down`, `failures`, `audit`, `changed`."},
 	{"settled", run_settled, "", "How many changes some worker has not adopted yet."},
 	{0},
 };

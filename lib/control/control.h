@@ -30,6 +30,8 @@ struct rte_rcu_qsbr;
 struct rte_ring;
 struct server;
 
+#define EVENTS_FAILURE_KINDS 5
+
 /* Reading configurations is not control's; app/culvertd/main.c gives what does (config/load.h). */
 struct config_source {
 	const char *path; /* of the daemon's own file, absolute */
@@ -72,6 +74,12 @@ struct control {
 	struct natt_watch natt;
 	struct acquire_log acquires;
 	uint64_t icv_hint_next_ns;
+	struct {
+		uint64_t next_ns;
+		uint64_t looked_ns;
+		uint32_t ports_up; /* bits by port */
+		uint64_t failures[EVENTS_FAILURE_KINDS];
+	} events;              /* control/events.c */
 	struct server *server; /* control/server.c */
 	const char *version;
 	uint64_t begun_ns;

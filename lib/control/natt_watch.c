@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/counter.h"
 #include "base/log.h"
+#include "control/events.h"
 #include "control/host_if.h"
 #include "datapath/snapshot.h"
 #include "ipsec/natt.h"
@@ -91,7 +92,7 @@ static void mtu_follow(struct sa *sa, const struct control *control, const struc
 }
 
 /* True if there is news. */
-static bool move_look(struct natt_watched *watched, const struct control *control, bool tell)
+static bool move_look(struct natt_watched *watched, struct control *control, bool tell)
 {
 	struct sa *sa = watched->sa;
 	uint32_t moves = natt_peer_moves(sa->natt->peer);
@@ -106,10 +107,11 @@ static bool move_look(struct natt_watched *watched, const struct control *contro
 	if (tell)
 		log_info("peer moved sa=%s spi=0x%08x address=%s port=%u moves=%u", sa->name,
 			rte_be_to_cpu_32(sa->spi), ip_addr_format(&peer.address, text), peer.port, moves);
+	events_peer_moved(control, sa, &peer);
 	return true;
 }
 
-void natt_watch_tell(struct natt_watch *watch, const struct control *control)
+void natt_watch_tell(struct natt_watch *watch, struct control *control)
 {
 	size_t n_moved = 0;
 

@@ -37,6 +37,6 @@ void natt_watch_fini(struct natt_watch *watch);
 void natt_watch_poll(struct natt_watch *watch, struct control *control, uint64_t now_ns);
 
 /* Tell of peers that moved since the last look, now. */
-void natt_watch_tell(struct natt_watch *watch, const struct control *control);
+void natt_watch_tell(struct natt_watch *watch, struct control *control);
 
 #endif

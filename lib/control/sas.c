@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <rte_byteorder.h>
 #include <rte_lcore.h>
 
 #include "base/array.h"
@@ -22,6 +23,24 @@ struct sa *sas_named(const struct control *control, const char *name)
 	return control->sas[sas_find(control, name)->index];
 }
 
+/* The SA there is that goes on under the same key: the one of that name, or of that SPI. */
+static const struct sa *same_key_before(
+	const struct control *control, const struct sa_conf *conf, bool inbound)
+{
+	const struct control_sa *found = sas_find(control, conf->name);
+	const struct sa *sa = found ? control->sas[found->index] : NULL;
+
+	if (!sa || sa->inbound != inbound ||
+		!secret_equal(&control->gateway->sas[found->index].key, &conf->key))
+		sa = sad_find(inbound ? control->sad : control->sad_out, (uint8_t)conf->protocol,
+			rte_cpu_to_be_32(conf->spi), &conf->destination, &conf->source);
+	found = sa ? sas_find(control, sa->name) : NULL;
+	return found && conf->key.length_bytes > 0 &&
+			       secret_equal(&control->gateway->sas[found->index].key, &conf->key)
+		       ? sa
+		       : NULL;
+}
+
 int sas_make(struct control *control, const struct sa_conf *conf, struct sa **sa, struct err *err)
 {
 	struct sa_params params = {
@@ -31,6 +50,7 @@ int sas_make(struct control *control, const struct sa_conf *conf, struct sa **sa
 		.socket = (int)rte_socket_id(),
 	};
 
+	params.before = same_key_before(control, conf, params.inbound);
 	if (getrandom(&params.iv_mask, sizeof(params.iv_mask), 0) != sizeof(params.iv_mask))
 		return err_set(err, EIO, "the operating system gives no random numbers");
 	return sa_create(&params, &control->crypto, sa, err);

@@ -1,14 +1,22 @@
 #include "control/watches.h"
 
 #include "base/clock.h"
+#include "control/events.h"
 #include "control/icv_hint.h"
 #include "datapath/snapshot.h"
 #include "ipsec/sa.h"
 
+static void acquires_begin(struct control *control)
+{
+	acquire_log_init(&control->acquires, control->gateway);
+	control->acquires.listener = events_acquire;
+	control->acquires.argument = control;
+}
+
 int watches_create(struct control *control, struct err *err __rte_unused)
 {
-	lifetime_init(&control->lifetime, lifetime_log, NULL);
-	acquire_log_init(&control->acquires, control->gateway);
+	lifetime_init(&control->lifetime, events_lifetime, control);
+	acquires_begin(control);
 	return 0;
 }
 
@@ -19,6 +27,7 @@ void watches_poll(struct control *control, uint64_t now_ns)
 	audit_log_poll(control, now_ns);
 	natt_watch_poll(&control->natt, control, now_ns);
 	acquire_log_poll(&control->acquires, control->snapshot->acquires, now_ns);
+	events_poll(control, now_ns);
 }
 
 void watches_look(struct control *control)
@@ -53,5 +62,5 @@ void watches_remove(struct control *control, const struct sa *sa)
 void watches_policies(struct control *control)
 {
 	acquire_log_fini(&control->acquires);
-	acquire_log_init(&control->acquires, control->gateway);
+	acquires_begin(control);
 }

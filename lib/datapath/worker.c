@@ -102,10 +102,10 @@ static uint32_t poll_all(struct worker *w)
 }
 
 /*
- * Adopt the newest snapshot. The crypto queues are emptied first: what is in flight was looked up in the old
- * snapshot, and once `adopted` says the new one, this worker holds nothing older.
+ * The crypto queues are emptied first: what is in flight was looked up in the old snapshot, and once
+ * `adopted` says the new one, this worker holds nothing older.
  */
-static void adopt_snapshot(struct worker *w)
+void worker_adopt(struct worker *w)
 {
 	const struct snapshot *published = atomic_load_explicit(&w->published, memory_order_acquire);
 
@@ -158,7 +158,7 @@ int worker_begin(struct worker *w)
 	w->tally = (struct sa_tally){.drops = &w->drops, .worker = w->index};
 	rte_rcu_qsbr_thread_register(w->qsbr, w->index);
 	rte_rcu_qsbr_thread_online(w->qsbr, w->index);
-	adopt_snapshot(w);
+	worker_adopt(w);
 	return 0;
 }
 
@@ -180,7 +180,7 @@ int worker_run(struct worker *w)
 	/* The default of 50 us would be added to each of idle()'s sleeps. */
 	prctl(PR_SET_TIMERSLACK, 1000);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		adopt_snapshot(w);
+		worker_adopt(w);
 		uint32_t packets = poll_all(w);
 		rte_rcu_qsbr_quiescent(w->qsbr, w->index);
 		w->counters.loops++;

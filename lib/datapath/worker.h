@@ -94,6 +94,9 @@ struct worker {
 int worker_begin(struct worker *worker);
 void worker_end(struct worker *worker);
 
+/* Adopt the published snapshot if it is another. Called by worker_run in each loop, and by such tests. */
+void worker_adopt(struct worker *worker);
+
 /* A loop begins: what takes the time in it takes this one. Called by worker_run, and by such tests. */
 void worker_tick(struct worker *worker);
 

@@ -19,6 +19,7 @@ struct replay {
 	uint32_t index_mask;
 	uint8_t tag_shift;
 	bool esn;
+	uint16_t n_users; /* control's */
 	/*
 	 * Written, but in the same line, since whoever reads the one reads the other. The words have lines of
 	 * their own: a packet in order writes one of them, and T.
@@ -113,14 +114,22 @@ struct replay *replay_create(uint32_t window_pkts, bool esn, uint64_t highest, i
 	replay->index_mask = n_words - 1;
 	replay->tag_shift = (uint8_t)rte_log2_u32(n_words);
 	replay->esn = esn;
+	replay->n_users = 1;
 	atomic_init(&replay->highest, highest);
 	words_init(replay, highest);
 	return replay;
 }
 
-void replay_destroy(struct replay *replay)
+struct replay *replay_get(struct replay *replay)
 {
-	rte_free(replay);
+	replay->n_users++;
+	return replay;
+}
+
+void replay_put(struct replay *replay)
+{
+	if (replay && --replay->n_users == 0)
+		rte_free(replay);
 }
 
 uint64_t replay_highest(const struct replay *replay)

@@ -33,7 +33,13 @@ enum replay_verdict {
  * of that NUMA socket (or SOCKET_ID_ANY). NULL when memory runs out.
  */
 struct replay *replay_create(uint32_t window_pkts, bool esn, uint64_t highest, int socket);
-void replay_destroy(struct replay *replay);
+/*
+ * An SA that takes the place of another under the same key shares its window, since a number may be taken
+ * once under a key, whichever of the two takes it. Control thread; the last replay_put frees. NULL is fine
+ * for that.
+ */
+struct replay *replay_get(struct replay *replay);
+void replay_put(struct replay *replay);
 
 /*
  * The 64-bit number that the 32 bits on the wire stand for (RFC 4303 appendix A2.1): without ESN the same.

@@ -137,6 +137,17 @@ static void sa_init(struct sa *sa, const struct sa_params *params)
 		hiding_init(sa, conf);
 }
 
+/* The limits are the key's: what the SA before has used of it counts. */
+static void life_carry(struct life *life, const struct sa *before)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	life->made_ns = before->life->made_ns;
+	atomic_store(&life->bytes.taken, sa_life_used(before, SA_LIMIT_BYTES, now_ns));
+	if (before->inbound)
+		atomic_store(&life->packets.taken, sa_life_used(before, SA_LIMIT_PACKETS, now_ns));
+}
+
 /* The account of an SA that has limits. */
 static int life_begin(struct sa *sa, const struct sa_params *params, struct err *err)
 {
@@ -152,6 +163,8 @@ static int life_begin(struct sa *sa, const struct sa_params *params, struct err 
 	ret = life_create(limits, params->n_workers, params->socket, &sa->life, err);
 	if (ret != 0)
 		return ret;
+	if (params->before && params->before->life)
+		life_carry(sa->life, params->before);
 	if (life_is_metered(sa->life, sa->inbound))
 		atomic_fetch_or(&sa->special, SA_METERED);
 	if (!sa->inbound)
@@ -174,7 +187,9 @@ static int sa_parts_create(
 	sa->counters = rte_zmalloc_socket("sa_counters", params->n_workers * sizeof(*sa->counters),
 		alignof(struct sa_counters), params->socket);
 	if (sa->inbound)
-		sa->replay = replay_create(conf->replay_window_pkts, conf->esn, 0, params->socket);
+		sa->replay = params->before
+				     ? replay_get(params->before->replay)
+				     : replay_create(conf->replay_window_pkts, conf->esn, 0, params->socket);
 	if (sa_is_in_udp(sa))
 		sa->natt = natt_create(conf, sa->inbound, params->socket);
 	if (!sa->counters || (sa->inbound && !sa->replay) || (sa_is_in_udp(sa) && !sa->natt))
@@ -208,7 +223,7 @@ void sa_destroy(struct sa *sa)
 		return;
 	if (sa->session.handle)
 		crypto_session_destroy(&sa->session);
-	replay_destroy(sa->replay);
+	replay_put(sa->replay);
 	natt_destroy(sa->natt);
 	life_destroy(sa->life);
 	rte_free(sa->counters);

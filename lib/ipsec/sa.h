@@ -180,6 +180,8 @@ struct sa_params {
 	unsigned n_workers;
 	int socket;       /* NUMA socket, or SOCKET_ID_ANY */
 	uint64_t iv_mask; /* random from the operating system; a test may say 0 */
+	/* Its place the SA takes, under the same key: window and account go on. NULL: a new key. */
+	const struct sa *before;
 };
 
 /*

@@ -397,6 +397,20 @@ class Daemon:
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
+    def control(self, command, **arguments):
+        """What the control socket answers to a request; fails where that is an error."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(os.path.join(self.directory, "run", "control.sock"))
+            client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            answer = json.loads(client.makefile().readline())
+        assert answer["ok"], f"{command} {arguments}: {answer['error']}"
+        return answer["result"]
+
+    def wait_adopted(self):
+        """Until every worker has adopted the last change."""
+        return self.wait_until(lambda: self.control("settled")["pending"] == 0, lambda: "the workers adopt the change")
+
     def telemetry_text(self, command):
         """What the telemetry socket answers, as text."""
         path = os.path.join(self.directory, "run", "dpdk", "culvert", "dpdk_telemetry.v2")

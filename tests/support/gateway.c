@@ -219,6 +219,7 @@ void gateway_env_end(struct gateway_env *env)
 		if (env->peers[i])
 			sa_destroy(env->peers[i]);
 	change_end(control);
+	watches_destroy(control);
 	workers_destroy(control);
 	tables_destroy(control);
 	ports_close(&control->ports);

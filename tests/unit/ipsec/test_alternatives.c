@@ -201,7 +201,7 @@ START_TEST(an_alternative_waits_for_a_packet_of_the_sa_that_it_comes_after)
 		ck_assert_uint_eq(chosen(i, IP_V4, 0, 0), N_SAS - 1);
 		take(inbound.replay, 7);
 		ck_assert_uint_eq(chosen(i, IP_V4, 0, 0), i);
-		replay_destroy(inbound.replay);
+		replay_put(inbound.replay);
 		/* It isn't asked again. */
 		inbound.replay = NULL;
 		ck_assert_uint_eq(chosen(i, IP_V6, 0, 1), i);
@@ -266,7 +266,7 @@ START_TEST(two_workers_change_over_for_good_while_a_third_accepts)
 		ck_assert(!senders[i].went_back);
 		rte_pktmbuf_free(senders[i].burst.pkts[0]);
 	}
-	replay_destroy(inbound.replay);
+	replay_put(inbound.replay);
 }
 END_TEST
 

@@ -442,7 +442,7 @@ START_TEST(without_a_window_a_packet_is_accepted_again)
 	struct sa_pair pair = pair_of(0);
 	struct rte_mbuf *sent = esp_of(&pair, &(struct packet_spec){0});
 
-	replay_destroy(pair.in->replay);
+	replay_put(pair.in->replay);
 	pair.in->replay = replay_create(0, false, 0, SOCKET_ID_ANY);
 
 	ck_assert(is_accepted(arriving_whole(&pair, sent))); // AR-8

@@ -150,7 +150,7 @@ static void run_model(uint32_t window, bool esn, uint64_t start, uint64_t jump_m
 	model_init(&model, window, start);
 	for (unsigned i = 0; i < EVENTS; i++)
 		offer(replay, &model, event_next(&model, &state, jump_max, last), esn);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 
 #define RUN_MAX 64 /* a burst */
@@ -206,7 +206,7 @@ START_TEST(a_run_of_numbers_agrees_with_the_model)
 	}
 	ck_assert_uint_gt(accepted, EVENTS / 4);
 	ck_assert_uint_gt(refused, EVENTS / 20);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -246,7 +246,7 @@ START_TEST(a_window_that_spans_two_subspaces_agrees_with_the_model)
 		model_init(&model, windows[_i], high * SUBSPACE - 3000);
 		while (model.highest < high * SUBSPACE + 2ul * windows[_i])
 			offer(replay, &model, event_next(&model, &state, 100, UINT64_MAX / 2), true);
-		replay_destroy(replay);
+		replay_put(replay);
 	}
 }
 END_TEST
@@ -261,7 +261,7 @@ START_TEST(the_left_edge_of_the_window_is_exact)
 	ck_assert_int_eq(accept_one(replay, 36), REPLAY_LATE);
 	ck_assert_int_eq(accept_one(replay, 37), REPLAY_DUPLICATE);
 	ck_assert_int_eq(accept_one(replay, 100), REPLAY_DUPLICATE);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -279,7 +279,7 @@ START_TEST(every_number_of_a_full_window_is_a_duplicate)
 	ck_assert_uint_eq(n_taken, 3 * window);
 	ck_assert_uint_eq(n_duplicates, window);
 	ck_assert_int_eq(accept_one(replay, 2ul * window), REPLAY_LATE);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -293,7 +293,7 @@ START_TEST(number_zero_is_refused_but_not_a_64_bit_number_with_a_low_half_of_zer
 	ck_assert_uint_eq(replay_guess(replay, 0), SUBSPACE);
 	ck_assert_int_eq(accept_one(replay, SUBSPACE), REPLAY_OK);
 	ck_assert_int_eq(accept_one(replay, SUBSPACE), REPLAY_DUPLICATE);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -312,7 +312,7 @@ START_TEST(a_jump_leaves_nothing_of_the_old_window)
 		ck_assert_int_eq(accept_one(replay, 64), REPLAY_LATE);
 		for (uint64_t back = 1; back < 64; back++)
 			ck_assert_int_eq(accept_one(replay, top - back), REPLAY_OK);
-		replay_destroy(replay);
+		replay_put(replay);
 	}
 }
 END_TEST
@@ -324,11 +324,11 @@ START_TEST(a_window_within_one_subspace_guesses_this_one_or_the_next)
 
 	ck_assert_uint_eq(replay_guess(replay, 0), 5 * SUBSPACE);
 	ck_assert_uint_eq(replay_guess(replay, LAST_32), 6 * SUBSPACE - 1);
-	replay_destroy(replay);
+	replay_put(replay);
 	replay = window_make(16384, true, 5 * SUBSPACE + 16384);
 	ck_assert_uint_eq(replay_guess(replay, 0), 6 * SUBSPACE);
 	ck_assert_uint_eq(replay_guess(replay, 1), 5 * SUBSPACE + 1);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -340,7 +340,7 @@ START_TEST(a_window_that_spans_two_subspaces_guesses_the_one_before_or_this_one)
 	ck_assert_uint_eq(replay_guess(replay, LAST_32), 5 * SUBSPACE - 1);
 	ck_assert_uint_eq(replay_guess(replay, LAST_32 - 1), 6 * SUBSPACE - 2);
 	ck_assert_uint_eq(replay_guess(replay, 0), 5 * SUBSPACE);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -350,7 +350,7 @@ START_TEST(no_subspace_comes_before_the_first)
 
 	ck_assert_uint_eq(replay_guess(replay, LAST_32), LAST_32);
 	ck_assert_uint_eq(replay_guess(replay, 1), 1);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -368,7 +368,7 @@ START_TEST(numbers_up_to_the_highest_at_the_start_count_as_seen)
 			ck_assert_int_eq(accept_one(replay, starts[i] - 128), REPLAY_LATE);
 		for (uint64_t ahead = 300; ahead > 172; ahead--)
 			ck_assert_int_eq(accept_one(replay, starts[i] + ahead), REPLAY_OK);
-		replay_destroy(replay);
+		replay_put(replay);
 	}
 }
 END_TEST
@@ -382,7 +382,7 @@ START_TEST(the_last_64_bit_numbers_do_not_wrap)
 	ck_assert_int_eq(accept_one(replay, UINT64_MAX - 64), REPLAY_LATE);
 	ck_assert_int_eq(accept_one(replay, UINT64_MAX), REPLAY_DUPLICATE);
 	ck_assert_int_eq(accept_one(replay, 5), REPLAY_LATE);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -398,7 +398,7 @@ START_TEST(without_a_window_every_number_but_zero_is_taken)
 	ck_assert_int_eq(accept_one(replay, 0), REPLAY_ZERO);
 	ck_assert_uint_eq(replay_highest(replay), 7);
 	ck_assert_uint_eq(replay_guess(replay, 7), 7);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -410,7 +410,7 @@ START_TEST(a_check_changes_nothing)
 		ck_assert_int_eq(replay_check(replay, 1000), REPLAY_OK);
 	ck_assert_uint_eq(replay_highest(replay), 0);
 	ck_assert_int_eq(accept_one(replay, 1), REPLAY_OK);
-	replay_destroy(replay);
+	replay_put(replay);
 }
 END_TEST
 
@@ -512,7 +512,7 @@ START_TEST(two_threads_never_take_a_number_twice)
 	}
 	ck_assert_uint_gt(n_taken, THREAD_NUMBERS / 4);
 	free(contest.told);
-	replay_destroy(contest.replay);
+	replay_put(contest.replay);
 }
 END_TEST
 
@@ -551,7 +551,7 @@ START_TEST(of_two_threads_exactly_one_takes_each_number)
 				told->taken, told->duplicate, told->late);
 	}
 	free(contest.told);
-	replay_destroy(contest.replay);
+	replay_put(contest.replay);
 }
 END_TEST
 
