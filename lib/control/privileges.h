@@ -24,7 +24,7 @@ uint64_t privileges_needed(const struct gateway *gateway);
 
 /*
  * In every thread of the process: no capabilities but those needed, and no new ones by a program
- * (PR_SET_NO_NEW_ PRIVS); then, if `filter`, no system calls but those of control/syscall_filter.h. Returns 0
+ * (PR_SET_NO_NEW_PRIVS); then, if `filter`, no system calls but those of control/syscall_filter.h. Returns 0
  * or -errno; then the daemon must not go on.
  */
 int privileges_drop(const struct gateway *gateway, bool filter, struct err *err);
