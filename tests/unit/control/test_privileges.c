@@ -1,5 +1,4 @@
 #include "control/privileges.h"
-#include "control/secrecy.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -181,31 +180,6 @@ START_TEST(a_thread_that_blocks_signals_stops_the_start)
 	ck_assert_int_lt(privileges_drop(&gateway, false, &err), 0);
 	ck_assert_ptr_nonnull(strstr(err.text, "blocks signals"));
 	threads_end();
-}
-END_TEST
-
-// ALG-13
-START_TEST(memory_is_locked_and_never_dumped)
-{
-	struct rlimit limit;
-	char line[256];
-	unsigned long before = 0, after = 0;
-	FILE *file;
-
-	secrecy_begin();
-	ck_assert_int_eq(prctl(PR_GET_DUMPABLE), 0);
-	ck_assert_int_eq(getrlimit(RLIMIT_CORE, &limit), 0);
-	ck_assert_uint_eq(limit.rlim_max, 0);
-	for (unsigned round = 0; round < 2; round++) {
-		file = fopen("/proc/self/status", "r");
-		while (fgets(line, sizeof(line), file))
-			sscanf(line, "VmLck: %lu", round == 0 ? &before : &after);
-		fclose(file);
-		ck_assert_ptr_ne(
-			mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-			MAP_FAILED);
-	}
-	ck_assert_uint_ge(after, before + 1024);
 }
 END_TEST
 
