@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from culvert import A, B, CULVERTCTL, HOST_MAC, Daemon, Site, ip, key_bytes, udp
+from culvert import A, B, CULVERTCTL, HOST_MAC, Site, key_bytes, udp
 
 OUT = udp(A.host[4], B.host[4], b"x" * 32)
 IN = udp(B.host[4], A.host[4], b"x" * 32)
