@@ -168,16 +168,18 @@ static int part_read(struct request *request, struct gateway *part)
 static int gone_take(struct request *request, struct change *change, struct reload_summary *summary)
 {
 	int ret = names_read(request, "delete_sas", &change->gone, &change->n_gone);
+	struct name_index names;
 
+	name_index_init(&names);
 	for (size_t i = 0; ret == 0 && i < change->n_gone; i++) {
 		if (!sas_find(request->control, change->gone[i]))
-			return err_set(&request->err, ENOENT, "no SA is named '%s'", change->gone[i]);
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(change->gone[i], change->gone[j]) == 0)
-				return err_set(&request->err, EINVAL, "'%s' is to be deleted twice",
-					change->gone[i]);
+			ret = err_set(&request->err, ENOENT, "no SA is named '%s'", change->gone[i]);
+		else if (name_index_find(&names, change->gone[i]) >= 0)
+			ret = err_set(&request->err, EINVAL, "'%s' is to be deleted twice", change->gone[i]);
+		name_index_add(&names, change->gone[i], i);
 		summary->sas.removed++;
 	}
+	name_index_fini(&names);
 	return ret;
 }
 
