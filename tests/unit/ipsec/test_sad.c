@@ -569,6 +569,7 @@ END_TEST
 struct looker {
 	unsigned thread; /* of the QSBR variable */
 	atomic_bool *stop;
+	atomic_uint *begun; /* lookers that have looked */
 	struct drops drops;
 	uint64_t found;
 	uint64_t wrong; /* look-ups that gave another SA, or what was left of one */
@@ -599,6 +600,8 @@ static void *looker_main(void *argument)
 
 	rte_rcu_qsbr_thread_register(qsbr, looker->thread);
 	rte_rcu_qsbr_thread_online(qsbr, looker->thread);
+	lookup_all(looker);
+	atomic_fetch_add(looker->begun, 1);
 	while (!atomic_load(looker->stop)) {
 		lookup_all(looker);
 		rte_rcu_qsbr_quiescent(qsbr, looker->thread);
@@ -641,13 +644,16 @@ START_TEST(no_lookup_gives_an_sa_that_was_destroyed)
 	struct looker lookers[N_READERS] = {0};
 	pthread_t threads[N_READERS];
 	atomic_bool stop = false;
+	atomic_uint begun = 0;
 
 	for (uint32_t i = 0; i < N_ALIVE; i++)
 		sas[i] = add_sa(SA_SPI_MIN + i, "198.51.100.1", "192.0.2.1");
 	for (unsigned i = 0; i < N_READERS; i++) {
-		lookers[i] = (struct looker){.thread = i, .stop = &stop};
+		lookers[i] = (struct looker){.thread = i, .stop = &stop, .begun = &begun};
 		threads[i] = eal_thread_create(looker_main, &lookers[i]);
 	}
+	while (atomic_load(&begun) < N_READERS)
+		usleep(100);
 	for (unsigned round = 0; round < N_ROUNDS; round++)
 		sas_replace(&sas[round * N_REPLACED % N_ALIVE]);
 	atomic_store(&stop, true);
