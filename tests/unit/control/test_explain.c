@@ -319,7 +319,7 @@ START_TEST(policy_sa_route_and_neighbour_are_named)
 
 	ck_assert_str_eq(whole_text(&said),
 		"it comes in by port lan, from the protected side\n"
-		"outbound policy out matches first: protect\n"
+		"outbound policy out, number 14 of 15, matches first: protect\n"
 		"it is protected by SA out: esp spi=0x00001001 from 192.0.2.1 to 198.51.100.1; packets up to "
 		"1446 "
 		"bytes fit\n"
