@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from culvert import A, B, CULVERTCTL, HOST_MAC, Daemon, Site, ip, key_bytes, udp
+from culvert import A, B, CULVERTCTL, HOST_MAC, Site, key_bytes, udp
 
 OUT = udp(A.host[4], B.host[4], b"x" * 32)
 IN = udp(B.host[4], A.host[4], b"x" * 32)
@@ -315,7 +315,6 @@ class Top(unittest.TestCase):
         return [CULVERTCTL, "--socket", self.daemon.control_path(), "top", *arguments]
 
     def test_rates_are_of_the_interval(self):
-        self.feed.put([self.site.frame("lan", OUT)] * 32)
         process = subprocess.Popen(self.command("--once", "--interval=2"), stdout=subprocess.PIPE, text=True)
         time.sleep(0.5)
         for _ in range(10):
@@ -325,10 +324,10 @@ class Top(unittest.TestCase):
 
         self.assertEqual(process.returncode, 0)
         lan = next(row for row in rows if row[:2] == ["lan", "up"])
-        self.assertTrue(120 <= int(lan[2]) <= 160, lan)
+        self.assertTrue(100 <= int(lan[2]) <= 170, lan)
         sa = next(row for row in rows if row[:1] == ["t-out"])
         self.assertEqual(sa[1:5], ["out", "0x00001001", A.wan[4], B.wan[4]])
-        self.assertTrue(110 <= int(sa[5]) <= 150, sa)
+        self.assertTrue(90 <= int(sa[5]) <= 160, sa)
         self.assertIn("1 of 2 SAs had packets", out)
         self.assertRegex(out, r"drop +packets/s +cause and cure\n\w+ +\d+ ")
         self.assertNotIn("\033", out)
@@ -554,7 +553,7 @@ class Socket(unittest.TestCase):
         os.chmod(daemon.control_path(), 0o666)
         done = self.as_nobody(daemon)
         self.assertEqual((done.returncode, done.stderr), (1, "culvertctl: this user may not control the gateway\n"))
-        self.assertIn("control connection refused uid=", daemon.stderr())
+        self.assertIn("\"control connection refused\" uid=", daemon.stderr())
         daemon.signal()
         site.ended(daemon)
 

@@ -59,6 +59,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	/* The worker runs in this thread, so that nobody may wait for it. */
 	rte_rcu_qsbr_thread_offline(env.control.qsbr, env.worker->index);
 	control_directory_set(&env.gateway);
+	state_directory_set(&env.gateway);
 	env.control.source = &source;
 	env.control.version = "0.0.0";
 	return 0;
