@@ -303,8 +303,11 @@ static void protect(struct asking *a)
 	const struct next_hop *hop;
 	struct ip_addr to;
 
-	for (const struct sa *each = sa; each; each = each->around)
-		note_sa(a, EXPLAIN_SA_OUT, each);
+	/* There is one; a loop that asks makes gcc's sanitizers think that there may be none. */
+	const struct sa *noted = sa;
+	do
+		note_sa(a, EXPLAIN_SA_OUT, noted);
+	while ((noted = noted->around));
 	if (!ask_tunnel_mtu(a, sa))
 		return;
 	for (const struct sa *each = sa; each; each = each->around)
