@@ -608,12 +608,31 @@ static void undo(struct making *making)
 		atomic_fetch_and(&making->leaving[i]->special, (uint8_t)~SA_RETIRED);
 }
 
+static bool is_empty(const struct change *change)
+{
+	return change->n_fresh == 0 && change->n_gone == 0 && !change->has_policies && !change->has_routes &&
+	       !change->has_neighbours && !change->has_icmp;
+}
+
+/* What was before a change is kept until the last worker has adopted it, which must have an end. */
+static int may_begin(const struct control *control, struct err *err)
+{
+	if (retire_pending(control) < CHANGES_PENDING_MAX)
+		return 0;
+	return err_set(
+		err, EBUSY, "a worker has not adopted the last %d changes; try again", CHANGES_PENDING_MAX);
+}
+
 int change_make(struct control *control, struct change *change, struct err *err)
 {
 	struct making making = {.control = control, .change = change, .is_first = !control->snapshot};
 	struct snapshot *snapshot = NULL;
-	int ret;
+	int ret = may_begin(control, err);
 
+	if (ret != 0 || (is_empty(change) && !making.is_first)) {
+		change_fini(change);
+		return ret;
+	}
 	pthread_mutex_lock(&control->lock);
 	ret = all_make(&making, &snapshot, err);
 	if (ret == 0)

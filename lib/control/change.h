@@ -17,6 +17,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Changes that some worker has not adopted; one more is refused. */
+#define CHANGES_PENDING_MAX 256
+
 struct change {
 	/* SAs to be made; one of the name of an SA that there is takes its place. The change's until made. */
 	struct sa_conf *fresh;
@@ -61,8 +64,8 @@ long change_policy_find(const struct change *change, const char *name);
 void change_check(const struct control *control, const struct change *change, struct report *report);
 
 /*
- * Make it. Returns 0, and the change is empty; or -errno with err set, and nothing has changed. It has been
- * checked.
+ * Make it. Returns 0, and the change is empty; or -errno with err set, and nothing has changed (-EBUSY:
+ * workers don't keep up). It has been checked.
  */
 int change_make(struct control *control, struct change *change, struct err *err);
 
