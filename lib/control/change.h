@@ -6,7 +6,7 @@
  * nothing can fail any more are the SADs changed and the snapshot published. What was before is retired
  * (control/retire.h). SAs that a change does not name keep their sequence numbers, windows and counters.
  * Cost: an SA that no policy names costs the same among many as among few; a change of policies builds the
- * SPDs anew.
+ * SPD of their direction anew.
  */
 #ifndef CULVERT_CONTROL_CHANGE_H
 #define CULVERT_CONTROL_CHANGE_H
@@ -57,9 +57,15 @@ void change_policy_remove(struct change *change, size_t place, const struct gate
 /* The place of the policy of that name, or -1. */
 long change_policy_find(const struct change *change, const char *name);
 
+/* The gateway with the lists that the change has in place of its own, but for SAs. Nothing is copied. */
+struct gateway change_lists_after(const struct gateway *gateway, const struct change *change);
+
+/* Is there room for all its SAs? 0, or -ENOSPC with err set. */
+int change_check_room(const struct control *control, const struct change *change, struct err *err);
+
 /*
- * Check the gateway as it would be, as a whole configuration is checked; findings go to the report. An SA or
- * two without policies are checked by themselves.
+ * Check the gateway as it would be, as a whole configuration is checked (control/change_check.h); findings go
+ * to the report.
  */
 void change_check(const struct control *control, const struct change *change, struct report *report);
 

@@ -213,12 +213,21 @@ static void lookups_count(struct sad *sad, const struct sa *sa, int change)
 }
 
 /* Another SA of the same kind that the same packets would find, or NULL. */
-static const struct sa *find_same(const struct sad *sad, const struct sad_key *key)
+static struct sa *find_same(const struct sad *sad, const struct sad_key *key)
 {
 	struct rte_hash *hash = hash_of(sad, key->lookup);
 	void *other;
 
 	return hash && rte_hash_lookup_data(hash, key, &other) >= 0 ? other : NULL;
+}
+
+struct sa *sad_find_same(const struct sad *sad, const struct sa_conf *conf)
+{
+	struct sad_key key =
+		key_make((uint8_t)conf->lookup, rte_cpu_to_be_32(conf->spi), (uint8_t)conf->protocol,
+			conf->destination.family, conf->destination.bytes, conf->source.bytes);
+
+	return find_same(sad, &key);
 }
 
 int sad_add(struct sad *sad, struct sa *sa, struct err *err)
