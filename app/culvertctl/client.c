@@ -87,7 +87,7 @@ int client_open(struct client *client, const char *path, unsigned timeout_s, str
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int code;
 
-	*client = (struct client){.fd = -1, .timeout_s = timeout_s};
+	*client = (struct client){.fd = -1, .stop_fd = -1, .timeout_s = timeout_s};
 	json_set_alloc_funcs(malloc, wiping_free);
 	if (path && strlen(path) >= PATH_BYTES)
 		return err_set(err, ENAMETOOLONG, "%s: a socket's path has at most %zu characters", path,
@@ -117,17 +117,18 @@ void client_close(struct client *client)
 	client->error = NULL;
 }
 
-/* Wait until the daemon takes or gives something. */
+/* Wait until the daemon takes or gives something; -EINTR, with no err, if that is not wanted any more. */
 static int ready_wait(const struct client *client, short events, struct err *err)
 {
-	struct pollfd wait = {.fd = client->fd, .events = events};
+	struct pollfd waits[] = {
+		{.fd = client->fd, .events = events}, {.fd = client->stop_fd, .events = POLLIN}};
 	int n;
 
 	do
-		n = poll(&wait, 1, client->timeout_s > 0 ? (int)client->timeout_s * MS_PER_S : -1);
+		n = poll(waits, 2, client->timeout_s > 0 ? (int)client->timeout_s * MS_PER_S : -1);
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
-		return 0;
+		return waits[1].revents != 0 ? -EINTR : 0;
 	return n == 0 ? err_set(err, ETIMEDOUT, "culvertd has not answered in %u s", client->timeout_s)
 		      : err_set(err, errno, "the control socket: %s", strerror(errno));
 }

@@ -23,6 +23,7 @@
 struct client {
 	int fd;
 	unsigned timeout_s; /* without a byte from the daemon; 0: none */
+	int stop_fd;        /* readable: nothing more is waited for; -1: there is none */
 	char *bytes;        /* what has come and was not taken yet */
 	size_t used, capacity;
 	json_t *error; /* what the daemon said of the last call that it refused: findings, or NULL */
@@ -40,7 +41,7 @@ json_t *client_call(struct client *client, const char *command, json_t *argument
 
 /*
  * The next line that the daemon sends by itself, after a command that goes on telling; NULL at the end, with
- * err set if that is none.
+ * err set if that is none, or without once stop_fd is readable.
  */
 json_t *client_listen(struct client *client, struct err *err);
 

@@ -11,6 +11,10 @@ const struct command *const command_groups[] = {
 	show_sa_commands,
 	top_commands,
 	change_commands,
+	explain_commands,
+	trace_commands,
+	capture_commands,
+	events_commands,
 	check_host_commands,
 	NULL,
 };

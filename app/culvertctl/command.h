@@ -46,6 +46,10 @@ extern const struct command show_commands[];
 extern const struct command show_sa_commands[];
 extern const struct command top_commands[];
 extern const struct command change_commands[];
+extern const struct command explain_commands[];
+extern const struct command trace_commands[];
+extern const struct command capture_commands[];
+extern const struct command events_commands[];
 extern const struct command check_host_commands[];
 
 /* The groups, in the order of --help; NULL ends them. */

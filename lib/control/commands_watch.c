@@ -261,8 +261,10 @@ static void put_explanation(json_t *result, const struct control *control, const
 		const struct explain_step *step = &e->steps[i];
 
 		json_array_append_new(steps, json_string(explain_step_text(step, text)));
-		if (step->kind == EXPLAIN_POLICY)
+		if (step->kind == EXPLAIN_POLICY) {
 			json_object_set_new(result, "policy", json_string(step->name));
+			put_number(result, "policy_number", step->number);
+		}
 		if (step->kind == EXPLAIN_SA_IN || step->kind == EXPLAIN_SA_OUT)
 			json_object_set_new(result, "sa", json_string(step->name));
 	}

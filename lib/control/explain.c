@@ -182,8 +182,11 @@ static void ask_policies(struct asking *a, enum flows_direction direction)
 	step = step_add(a, p->action == SPD_NO_POLICY ? EXPLAIN_NO_POLICY : EXPLAIN_POLICY);
 	step->direction = spd;
 	step->action = (enum policy_action)p->action;
-	if (policy)
-		snprintf(step->name, sizeof(step->name), "%s", policy->name);
+	if (!policy)
+		return;
+	snprintf(step->name, sizeof(step->name), "%s", policy->name);
+	step->number = (size_t)(policy - a->control->gateway->policies) + 1;
+	step->of = a->control->gateway->n_policies;
 }
 
 static void note_sa(struct asking *a, enum explain_kind kind, const struct sa *sa)
@@ -300,8 +303,11 @@ static void protect(struct asking *a)
 	const struct next_hop *hop;
 	struct ip_addr to;
 
-	for (const struct sa *each = sa; each; each = each->around)
-		note_sa(a, EXPLAIN_SA_OUT, each);
+	/* There is one; a loop that asks makes gcc's sanitizers think that there may be none. */
+	const struct sa *noted = sa;
+	do
+		note_sa(a, EXPLAIN_SA_OUT, noted);
+	while ((noted = noted->around));
 	if (!ask_tunnel_mtu(a, sa))
 		return;
 	for (const struct sa *each = sa; each; each = each->around)

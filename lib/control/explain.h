@@ -15,6 +15,7 @@
 #include "control/control.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -67,6 +68,7 @@ struct explain_step {
 	char name[EXPLAIN_NAME_MAX]; /* of the port, SA or policy */
 	enum policy_direction direction;
 	enum policy_action action;
+	size_t number, of;      /* of a policy: its place among all, from 1 */
 	const char *failed;     /* EXPLAIN_NEARLY: what does not match */
 	uint8_t protocol;       /* of an SA, enum sa_protocol */
 	uint32_t spi;           /* host order */

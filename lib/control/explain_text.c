@@ -184,8 +184,9 @@ const char *explain_step_text(const struct explain_step *step, char text[EXPLAIN
 			direction_text(step->direction), step->name, action_text(step->action), step->failed);
 		break;
 	case EXPLAIN_POLICY:
-		snprintf(text, EXPLAIN_TEXT_MAX, "%s policy %s matches first: %s",
-			direction_text(step->direction), step->name, action_text(step->action));
+		snprintf(text, EXPLAIN_TEXT_MAX, "%s policy %s, number %zu of %zu, matches first: %s",
+			direction_text(step->direction), step->name, step->number, step->of,
+			action_text(step->action));
 		break;
 	case EXPLAIN_NO_POLICY:
 		snprintf(text, EXPLAIN_TEXT_MAX, "no %s policy matches", direction_text(step->direction));

@@ -33,7 +33,8 @@ class Watched(unittest.TestCase):
     def begin(self, port="lan", capture=None, **others):
         self.site = Site(way="default")
         self.captures = tempfile.mkdtemp(dir=self.site.directory)
-        self.site.conf["capture"] = {"directory": self.captures, "allow_inner": True, **(capture or {})}
+        if capture is not False:
+            self.site.conf["capture"] = {"directory": self.captures, "allow_inner": True, **(capture or {})}
         self.peer = self.site.tunnel()
         self.daemon, self.feed = self.site.start_fed(port, **others)
         self.port = port

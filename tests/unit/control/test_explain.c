@@ -319,7 +319,7 @@ START_TEST(policy_sa_route_and_neighbour_are_named)
 
 	ck_assert_str_eq(whole_text(&said),
 		"it comes in by port lan, from the protected side\n"
-		"outbound policy out matches first: protect\n"
+		"outbound policy out, number 14 of 15, matches first: protect\n"
 		"it is protected by SA out: esp spi=0x00001001 from 192.0.2.1 to 198.51.100.1; packets up to "
 		"1446 "
 		"bytes fit\n"
@@ -342,6 +342,27 @@ START_TEST(a_policy_that_nearly_matches_is_named_with_what_fails)
 			found = true;
 		}
 	ck_assert_msg(found, "%s", whole_text(&said));
+}
+END_TEST
+
+static bool is_nearly(const char *policy, const char *packet)
+{
+	struct explain_query query = {.port = gateway_env_port(&env, "wan")};
+	struct explanation said;
+	struct err err;
+
+	ck_assert_int_eq(explain_query_parse(packet, &query, &err), 0);
+	said = explained(&query);
+	for (unsigned i = 0; i < said.n_steps; i++)
+		if (said.steps[i].kind == EXPLAIN_NEARLY && strcmp(said.steps[i].name, policy) == 0)
+			return true;
+	return false;
+}
+
+START_TEST(a_policy_that_fails_by_two_things_is_not_named)
+{
+	ck_assert(is_nearly("nested-in", "198.51.100.1 192.0.2.1 udp 1 2"));
+	ck_assert(!is_nearly("nested-in", "198.51.100.1 10.1.0.5 udp 1 2"));
 }
 END_TEST
 
@@ -510,6 +531,7 @@ int main(void)
 	tcase_add_test(one, esp_alone_is_explained_up_to_what_is_inside);
 	tcase_add_test(one, policy_sa_route_and_neighbour_are_named);
 	tcase_add_test(one, a_policy_that_nearly_matches_is_named_with_what_fails);
+	tcase_add_test(one, a_policy_that_fails_by_two_things_is_not_named);
 	tcase_add_test(one, a_question_changes_nothing);
 	tcase_add_test(one, a_question_is_read_or_refused_with_what_is_wrong);
 	suite_add_tcase(suite, one);

@@ -122,6 +122,25 @@ START_TEST(segments_are_put_together)
 }
 END_TEST
 
+START_TEST(the_snap_length_may_end_in_any_segment)
+{
+	struct rte_mbuf *first = packet_frame_mbuf(&(struct packet_spec){.payload_bytes = 20});
+	struct rte_mbuf *second = mbuf_of("tail", 4);
+	struct burst burst = {.n = 1, .pkts = {first}};
+	struct capture_conf conf = conf_of();
+
+	conf.snap_bytes = rte_pktmbuf_data_len(first) + 1;
+	ck_assert_int_eq(rte_pktmbuf_chain(first, second), 0);
+	begin(conf);
+	capture_rx(worker, 0, &burst);
+
+	const struct capture_slot *slot = capture_peek(capture, 0);
+	ck_assert_uint_eq(slot->captured_bytes, conf.snap_bytes);
+	ck_assert_uint_eq(slot->bytes, conf.snap_bytes + 3);
+	frames_free(&burst);
+}
+END_TEST
+
 START_TEST(what_the_port_does_not_take_is_not_captured)
 {
 	struct burst burst = frames(8);
@@ -135,6 +154,26 @@ START_TEST(what_the_port_does_not_take_is_not_captured)
 
 	ck_assert_uint_eq(taken(), 5);
 	ck_assert_uint_eq(capture_counts(capture, CAPTURE_TX, 1).captured, 5);
+	frames_free(&burst);
+}
+END_TEST
+
+/* The rate allows 8 at once, and none of those that were not sent were any. */
+START_TEST(what_the_port_does_not_take_uses_up_no_rate)
+{
+	struct capture_conf conf = conf_of();
+	struct burst burst = frames(8);
+	struct tx_watch *watch;
+
+	conf.rate_pps = 8 * 20;
+	begin(conf);
+	watch = capture_tx(worker);
+	watch->sending(watch, 1, &burst);
+	watch->sent(watch, 0);
+	capture_rx(worker, 1, &burst);
+
+	ck_assert_uint_eq(taken(), 8);
+	ck_assert_uint_eq(capture_counts(capture, CAPTURE_RX, 1).over_rate, 0);
 	frames_free(&burst);
 }
 END_TEST
@@ -235,7 +274,9 @@ int main(void)
 	tcase_add_test(tcase, frames_are_copied_with_their_lengths_in_order);
 	tcase_add_test(tcase, a_long_frame_is_cut_to_the_snap_length);
 	tcase_add_test(tcase, segments_are_put_together);
+	tcase_add_test(tcase, the_snap_length_may_end_in_any_segment);
 	tcase_add_test(tcase, what_the_port_does_not_take_is_not_captured);
+	tcase_add_test(tcase, what_the_port_does_not_take_uses_up_no_rate);
 	tcase_add_test(tcase, without_a_free_slot_a_packet_is_counted);
 	tcase_add_test(tcase, no_more_are_captured_a_second_than_the_rate_allows);
 	tcase_add_test(tcase, only_the_points_and_ports_that_are_asked_for_are_captured);
