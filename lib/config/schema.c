@@ -14,7 +14,7 @@
 #define NAME_MAX_LENGTH    63
 #define IDLE_SLEEP_MAX_US  10000
 #define MEMORY_SIZE_MAX_MB (16u << 20)
-#define MEMORY_PACKETS_MIN 512
+#define MEMORY_PACKETS_MIN MEMORY_PACKETS_EACH
 #define MEMORY_PACKETS_MAX (4u << 20)
 #define ICMP_KINDS_MAX     4
 #define PROTOCOL_UDPLITE   136
@@ -103,7 +103,7 @@ static const struct schema_key memory_keys[] = {
 		.fallback = "0", .doc = "Memory to take at the start; 0 takes what is needed, as it is needed."},
 	{"packets", .type = &read_number, FIELD(struct memory_conf, packets), .or_zero = true, .fallback = "0",
 		.min = MEMORY_PACKETS_MIN, .max = MEMORY_PACKETS_MAX, .unit = "packets",
-		.doc = "Packet buffers in the pool; 0 computes it from ports and workers."},
+		.doc = "Packet buffers in the pool, 512 for each worker at least; 0 computes it from ports and workers."},
 };
 
 static const struct schema_key workers_keys[] = {

@@ -17,6 +17,11 @@ _Static_assert(GATEWAY_PORTS_MAX <= PKT_PORTS_MAX, "a port's index fits into the
 
 #define PORT_DESCRIPTORS 1024
 #define POOL_CACHE_PKTS  256
+/*
+ * Buffers in the caches of all threads are one part in so many at most, and half as many again (a cache
+ * overflows at one and a half times its size): what one thread has freed no other can take.
+ */
+#define POOL_CACHE_SHARE 4
 /* Tailroom that the tunnel's padding, trailer and ICV need, generously. */
 #define POOL_TAILROOM_BYTES 128
 #define POOL_FRAME_BYTES    2048
@@ -47,6 +52,14 @@ static uint32_t pool_packets(const struct gateway *gateway)
 	return packets - 1;
 }
 
+/* Of each worker and of control. */
+static uint32_t pool_cache(const struct gateway *gateway, uint32_t packets)
+{
+	size_t n_threads = gateway->workers.n_lcores + 1;
+
+	return RTE_MIN(packets / (uint32_t)(POOL_CACHE_SHARE * n_threads), (uint32_t)POOL_CACHE_PKTS);
+}
+
 static int pool_create(const struct gateway *gateway, struct ports *ports, struct err *err)
 {
 	uint32_t packets = pool_packets(gateway);
@@ -55,8 +68,9 @@ static int pool_create(const struct gateway *gateway, struct ports *ports, struc
 	for (size_t i = 0; i < gateway->n_ports; i++)
 		frame = RTE_MAX(
 			frame, (uint32_t)gateway->ports[i].mtu_bytes + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN);
-	ports->packets = rte_pktmbuf_pool_create("packets", packets, POOL_CACHE_PKTS, sizeof(struct pkt),
-		(uint16_t)(RTE_PKTMBUF_HEADROOM + frame + POOL_TAILROOM_BYTES), (int)rte_socket_id());
+	ports->packets =
+		rte_pktmbuf_pool_create("packets", packets, pool_cache(gateway, packets), sizeof(struct pkt),
+			(uint16_t)(RTE_PKTMBUF_HEADROOM + frame + POOL_TAILROOM_BYTES), (int)rte_socket_id());
 	if (!ports->packets)
 		return err_set(err, ENOMEM,
 			"no memory for %u packet buffers of %u bytes: %s; raise memory.size_mb or lower "
