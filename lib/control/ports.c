@@ -1,15 +1,20 @@
 #include "control/ports.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "control/eal.h"
 
@@ -300,9 +305,62 @@ void ports_assign(struct ports *ports, struct worker *const *workers, unsigned n
 	}
 }
 
+/* As the kernel sees it: up, and with a carrier. */
+static bool interface_is_running(const char *name)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ret;
+
+	if (fd < 0)
+		return true; /* not known */
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	ret = ioctl(fd, SIOCGIFFLAGS, &request);
+	close(fd);
+	return ret == 0 && (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);
+}
+
+/* What this daemon's user may not look at is not known to be gone. */
+static bool file_is_there(const char *path)
+{
+	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+/* Is what `key=value` names there? */
+static bool argument_is_there(const char *argument)
+{
+	static const char *const interfaces[] = {"iface=", "rx_iface=", "rx_iface_in=", "tx_iface="};
+	static const char *const files[] = {"rx_pcap=", "tx_pcap="};
+
+	for (size_t i = 0; i < RTE_DIM(interfaces); i++)
+		if (strncmp(argument, interfaces[i], strlen(interfaces[i])) == 0)
+			return interface_is_running(argument + strlen(interfaces[i]));
+	for (size_t i = 0; i < RTE_DIM(files); i++)
+		if (strncmp(argument, files[i], strlen(files[i])) == 0)
+			return file_is_there(argument + strlen(files[i]));
+	return true;
+}
+
+/*
+ * Most drivers of virtual devices call the link up as long as it is started, whatever becomes of the network
+ * interface or the files behind it.
+ */
+static bool backing_is_there(const char *device)
+{
+	char *arguments = xstrdup(device), *rest = arguments;
+	const char *argument;
+	bool is_there = true;
+
+	while (is_there && (argument = strsep(&rest, ",")) != NULL)
+		is_there = argument_is_there(argument);
+	free(arguments);
+	return is_there;
+}
+
 bool ports_link_is_up(const struct port *port)
 {
 	struct rte_eth_link link;
 
-	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP &&
+	       (device_is_pci(port->conf->device) || backing_is_there(port->conf->device));
 }
