@@ -7,6 +7,10 @@
 #include "config/suggest.h"
 
 const struct command *const command_groups[] = {
+	show_commands,
+	show_sa_commands,
+	top_commands,
+	change_commands,
 	check_host_commands,
 	NULL,
 };
@@ -43,6 +47,20 @@ const struct command *command_find(int n, char *const *words, int *n_words)
 			}
 		}
 	return found;
+}
+
+bool command_begins(const struct command *command, int n, char *const *words)
+{
+	const char *name = command->name;
+
+	for (int i = 0; i < n; i++) {
+		size_t length = strlen(words[i]);
+
+		if (strncmp(name, words[i], length) != 0 || name[length] != ' ')
+			return false;
+		name += length + 1;
+	}
+	return true;
 }
 
 /* The first words, as many as the name has, with one space between. */

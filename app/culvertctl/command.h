@@ -14,7 +14,7 @@
 
 #define COMMAND_WORDS_MAX 3
 
-/* Where the daemon listens unless --socket says otherwise. */
+/* Where the daemon listens unless --socket says otherwise, or the user runs one of his own. */
 #define COMMAND_SOCKET_DEFAULT "/run/culvert/control.sock"
 
 /* What a command returns, and culvertctl exits with. */
@@ -26,7 +26,7 @@ enum command_result {
 
 /* One call of a command. */
 struct invocation {
-	const char *socket; /* the daemon's */
+	const char *socket; /* the daemon's; NULL for the usual one */
 	bool json;          /* for a program, not for a person */
 	int argc;           /* what stands behind the command's name */
 	char **argv;
@@ -42,6 +42,10 @@ struct command {
 };
 
 /* Rows of one file; the last has no name. */
+extern const struct command show_commands[];
+extern const struct command show_sa_commands[];
+extern const struct command top_commands[];
+extern const struct command change_commands[];
 extern const struct command check_host_commands[];
 
 /* The groups, in the order of --help; NULL ends them. */
@@ -52,6 +56,9 @@ extern const struct command *const command_groups[];
  * name.
  */
 const struct command *command_find(int n, char *const *words, int *n_words);
+
+/* Are the words the beginning of the command's name, and not all of it? */
+bool command_begins(const struct command *command, int n, char *const *words);
 
 /* Says in err that there is no such command, and which one may be meant. Returns COMMAND_MISUSED. */
 enum command_result command_unknown(int n, char *const *words, struct err *err);

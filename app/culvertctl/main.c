@@ -10,6 +10,7 @@ struct options {
 	struct invocation invocation; /* argc and argv: what is no option of these */
 	bool help;
 	bool version;
+	const struct command *command; /* that is run */
 };
 
 static void usage_print(FILE *out)
@@ -46,7 +47,7 @@ static void options_take(int argc, char **argv, struct options *options)
 	bool ended = false;
 	int n = 0;
 
-	*options = (struct options){.invocation = {.socket = COMMAND_SOCKET_DEFAULT, .argv = argv}};
+	*options = (struct options){.invocation = {.argv = argv}};
 	for (int i = 0; i < argc; i++) {
 		const char *socket = ended ? NULL : value_of("--socket", argc, argv, &i);
 
@@ -66,6 +67,26 @@ static void options_take(int argc, char **argv, struct options *options)
 	options->invocation.argc = n;
 }
 
+static void command_print(FILE *out, const struct command *command)
+{
+	fprintf(out, "usage: culvertctl %s %s\n\n  %s\n", command->name, command->arguments, command->help);
+}
+
+/* Of `show` alone, what can be shown. False if no command begins with these words. */
+static bool group_print(FILE *out, int n, char *const *words)
+{
+	bool any = false;
+
+	for (const struct command *const *group = command_groups; *group; group++)
+		for (const struct command *command = *group; command->name; command++)
+			if (command_begins(command, n, words)) {
+				fprintf(out, "  %s %s\n      %s\n", command->name, command->arguments,
+					command->help);
+				any = true;
+			}
+	return any;
+}
+
 static enum command_result run(struct options *options, struct err *err)
 {
 	struct invocation *call = &options->invocation;
@@ -78,9 +99,12 @@ static enum command_result run(struct options *options, struct err *err)
 	}
 	command = command_find(call->argc, call->argv, &n_words);
 	if (options->help && command) {
-		printf("usage: culvertctl %s %s\n\n  %s\n", command->name, command->arguments, command->help);
+		command_print(stdout, command);
 		return COMMAND_OK;
 	}
+	if (!command && call->argc > 0 &&
+		group_print(options->help ? stdout : stderr, call->argc, call->argv))
+		return options->help ? COMMAND_OK : COMMAND_MISUSED;
 	if (options->help || call->argc == 0) {
 		usage_print(options->help ? stdout : stderr);
 		return options->help ? COMMAND_OK : COMMAND_MISUSED;
@@ -89,6 +113,7 @@ static enum command_result run(struct options *options, struct err *err)
 		return command_unknown(call->argc, call->argv, err);
 	call->argc -= n_words;
 	call->argv += n_words;
+	options->command = command;
 	return command->run(call, err);
 }
 
@@ -102,6 +127,8 @@ int main(int argc, char **argv)
 	result = run(&options, &err);
 	if (err.text[0] != '\0')
 		fprintf(stderr, "culvertctl: %s\n", err.text);
+	if (result == COMMAND_MISUSED && options.command)
+		command_print(stderr, options.command);
 	/* A full disk or a closed pipe is not a success. */
 	if (fflush(stdout) != 0 && result == COMMAND_OK)
 		result = COMMAND_FAILED;

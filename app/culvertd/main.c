@@ -18,6 +18,7 @@
 #include "control/control.h"
 #include "control/cryptodevs.h"
 #include "control/eal.h"
+#include "control/events.h"
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/metrics_http.h"
@@ -93,6 +94,7 @@ static void ports_end(struct control *control)
 static int sequences_begin(struct control *control, struct err *err __attribute__((unused)))
 {
 	control->sequences = seq_store_create(control->gateway->state_directory);
+	seq_store_listen(control->sequences, events_sequence, control);
 	return 0;
 }
 

@@ -650,6 +650,8 @@ int change_begin(struct control *control, struct err *err)
 		sas_fini(control);
 		return ret;
 	}
+	/* The policies are no part of this change, and name SAs nevertheless. */
+	sas_count_all_users(control);
 	apply_log_devices(control);
 	log_info("sas=%zu load_ms=%" PRIu64, control->n_sas, (clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
 	return 0;

@@ -1,6 +1,8 @@
 /* The commands that change what is: by a whole configuration, or by some SAs and policies. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -85,6 +87,7 @@ static int apply_file(struct request *request, const char *path, const char *by,
 	int ret;
 
 	json_object_set_new(request->result, "names", summary.argument);
+	request->findings_of = "file";
 	ret = control->source->load(path, &wanted, &request->report);
 	if (ret != 0)
 		return err_set(&request->err, -ret, "%s has faults; nothing has changed", path);
@@ -165,19 +168,30 @@ static int part_read(struct request *request, struct gateway *part)
 	return ret != 0 ? err_set(&request->err, -ret, "the request has faults; nothing has changed") : 0;
 }
 
+static void count(
+	struct reload_summary *summary, size_t *counter, const char *what, const char *kind, const char *name)
+{
+	(*counter)++;
+	summary->tell(summary->argument, what, kind, name);
+}
+
 static int gone_take(struct request *request, struct change *change, struct reload_summary *summary)
 {
 	int ret = names_read(request, "delete_sas", &change->gone, &change->n_gone);
+	struct name_index seen;
 
+	name_index_init(&seen);
 	for (size_t i = 0; ret == 0 && i < change->n_gone; i++) {
-		if (!sas_find(request->control, change->gone[i]))
-			return err_set(&request->err, ENOENT, "no SA is named '%s'", change->gone[i]);
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(change->gone[i], change->gone[j]) == 0)
-				return err_set(&request->err, EINVAL, "'%s' is to be deleted twice",
-					change->gone[i]);
-		summary->sas.removed++;
+		const char *name = change->gone[i];
+
+		if (!sas_find(request->control, name))
+			ret = err_set(&request->err, ENOENT, "no SA is named '%s'", name);
+		else if (name_index_find(&seen, name) >= 0)
+			ret = err_set(&request->err, EINVAL, "'%s' is to be deleted twice", name);
+		name_index_add(&seen, name, i);
+		count(summary, &summary->sas.removed, "sas", "removed", name);
 	}
+	name_index_fini(&seen);
 	return ret;
 }
 
@@ -193,8 +207,10 @@ static int sas_take_new(struct request *request, struct gateway *part, bool repl
 		if (found && !reload_sa_may_change(
 				     &request->control->gateway->sas[found->index], conf, &request->err))
 			return -EINVAL;
-		summary->sas.added += !found;
-		summary->sas.changed += found != NULL;
+		if (found)
+			count(summary, &summary->sas.changed, "sas", "changed", conf->name);
+		else
+			count(summary, &summary->sas.added, "sas", "added", conf->name);
 		*array_append(&change->fresh, &change->n_fresh) = *conf;
 		*conf = (struct sa_conf){0};
 	}
@@ -217,7 +233,7 @@ static int policies_take_out(struct request *request, struct change *change, str
 			ret = err_set(&request->err, ENOENT, "no policy is named '%s'", names[i]);
 		else
 			change_policy_remove(change, (size_t)place, gateway);
-		summary->policies.removed++;
+		count(summary, &summary->policies.removed, "policies", "removed", names[i]);
 	}
 	free(names);
 	return ret;
@@ -264,10 +280,12 @@ static int policies_take_new(struct request *request, struct gateway *part, bool
 		if (found >= 0 && !replaces)
 			return err_set(&request->err, EEXIST, "a policy '%s' is there already", policy->name);
 		if (found >= 0)
+			count(summary, &summary->policies.changed, "policies", "changed", policy->name);
+		else
+			count(summary, &summary->policies.added, "policies", "added", policy->name);
+		if (found >= 0)
 			change_policy_remove(change, place, gateway);
 		change_policy_insert(change, place, policy);
-		summary->policies.added += found < 0;
-		summary->policies.changed += found >= 0;
 	}
 	return ret;
 }
@@ -287,24 +305,48 @@ static int part_take(
 	return ret == 0 ? policies_take_new(request, part, replaces, change, summary) : ret;
 }
 
+/* The place of a policy in the whole list says little to who does not have the list. */
+static void findings_name_policies(struct request *request, const struct change *change)
+{
+	const struct gateway *gateway = request->control->gateway;
+	const struct policy *policies = change->has_policies ? change->policies : gateway->policies;
+	size_t n = change->has_policies ? change->n_policies : gateway->n_policies, place;
+
+	for (size_t i = 0; i < request->report.n_findings; i++) {
+		struct finding *finding = &request->report.findings[i];
+		char *text = NULL;
+
+		if (sscanf(finding->path, "policies[%zu]", &place) != 1 || place >= n)
+			continue;
+		if (asprintf(&text, "policy '%s': %s", policies[place].name, finding->text) < 0)
+			abort();
+		free(finding->text);
+		finding->text = text;
+	}
+}
+
 static int run_change(struct request *request)
 {
-	struct reload_summary summary = {0};
+	struct reload_summary summary = {.tell = name_append, .argument = json_object()};
 	struct change change;
 	struct gateway part;
 	bool is_dry = false;
 	int ret;
 
+	json_object_set_new(request->result, "names", summary.argument);
 	if (request_bool(request, "dry_run", &is_dry) != 0)
 		return -EINVAL;
 	change_init(&change);
+	request->findings_of = "request";
 	ret = part_read(request, &part);
 	if (ret == 0) {
+		request->findings_of = "gateway";
 		ret = part_take(request, &part, &change, &summary);
 		gateway_fini(&part);
 	}
 	if (ret == 0) {
 		change_check(request->control, &change, &request->report);
+		findings_name_policies(request, &change);
 		ret = change_run(request, &change, is_dry);
 	}
 	change_fini(&change);

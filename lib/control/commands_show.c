@@ -1,5 +1,6 @@
 /* The commands that show what is: none of them changes anything. */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,22 +51,36 @@ static json_t *prefix_json(const struct ip_prefix *prefix)
 	return json_sprintf("%s/%u", ip_addr_format(&prefix->addr, text), prefix->length_bits);
 }
 
-/* What of a list of `total` is asked for, and in the answer where the rest begins. */
-static int page_read(struct request *request, size_t total, size_t *first, size_t *end)
-{
-	uint64_t offset = 0, limit = PAGE_DEFAULT;
-	int ret = request_number(request, "offset", false, UINT32_MAX, &offset);
+/* What of a list is asked for. */
+struct page {
+	uint64_t offset;
+	uint64_t limit;
+	uint64_t n; /* items of the list so far */
+};
 
-	if (ret == 0)
-		ret = request_number(request, "limit", false, PAGE_MAX, &limit);
-	if (ret != 0)
-		return ret;
-	*first = offset < total ? offset : total;
-	*end = total - *first > limit ? *first + limit : total;
-	put_number(request->result, "total", total);
-	if (*end < total)
-		put_number(request->result, "next", *end);
-	return 0;
+static int page_read(struct request *request, struct page *page)
+{
+	int ret;
+
+	*page = (struct page){.limit = PAGE_DEFAULT};
+	ret = request_number(request, "offset", false, UINT32_MAX, &page->offset);
+	return ret == 0 ? request_number(request, "limit", false, PAGE_MAX, &page->limit) : ret;
+}
+
+/* Is the next item of the list asked for? */
+static bool page_takes(struct page *page)
+{
+	uint64_t i = page->n++;
+
+	return i >= page->offset && i - page->offset < page->limit;
+}
+
+/* How many there are in all, and where the rest begins. A limit of 0 only counts. */
+static void page_end(struct request *request, const struct page *page)
+{
+	put_number(request->result, "total", page->n);
+	if (page->limit > 0 && page->n > page->offset + page->limit)
+		put_number(request->result, "next", page->offset + page->limit);
 }
 
 static int show_version(struct request *request)
@@ -200,29 +215,40 @@ static int show_routes(struct request *request)
 {
 	const struct gateway *gateway = request->control->gateway;
 	json_t *list = json_array();
+	struct page page;
+	int ret = page_read(request, &page);
 
+	json_object_set_new(request->result, "routes", list);
+	if (ret != 0)
+		return ret;
 	for (size_t i = 0; i < gateway->n_ports; i++)
 		for (size_t j = 0; j < gateway->ports[i].n_addresses; j++)
-			json_array_append_new(
-				list, link_route_json(&gateway->ports[i], &gateway->ports[i].addresses[j]));
+			if (page_takes(&page))
+				json_array_append_new(list,
+					link_route_json(&gateway->ports[i], &gateway->ports[i].addresses[j]));
 	for (size_t i = 0; i < gateway->n_routes; i++)
-		json_array_append_new(list, route_json(gateway, &gateway->routes[i]));
-	json_object_set_new(request->result, "routes", list);
+		if (page_takes(&page))
+			json_array_append_new(list, route_json(gateway, &gateway->routes[i]));
+	page_end(request, &page);
 	return 0;
 }
 
 struct neighbour_list {
 	json_t *list;
 	const struct gateway *gateway;
+	struct page page;
 };
 
 static void neighbour_append(void *argument, const struct neigh_proto_entry *entry)
 {
-	const struct neighbour_list *to = argument;
-	json_t *neighbour = json_object();
+	struct neighbour_list *to = argument;
 	struct mac_addr mac;
 	char text[MAC_ADDR_TEXT_MAX];
+	json_t *neighbour;
 
+	if (!page_takes(&to->page))
+		return;
+	neighbour = json_object();
 	put_text(neighbour, "port", to->gateway->ports[entry->port].name);
 	put_address(neighbour, "address", &entry->address);
 	if (entry->has_mac) {
@@ -235,10 +261,14 @@ static void neighbour_append(void *argument, const struct neigh_proto_entry *ent
 
 static int show_neighbours(struct request *request)
 {
-	struct neighbour_list to = {json_array(), request->control->gateway};
+	struct neighbour_list to = {.list = json_array(), .gateway = request->control->gateway};
+	int ret = page_read(request, &to.page);
 
 	json_object_set_new(request->result, "neighbours", to.list);
+	if (ret != 0)
+		return ret;
 	neigh_proto_each(request->control->neigh_proto, neighbour_append, &to);
+	page_end(request, &to.page);
 	return 0;
 }
 
@@ -302,17 +332,30 @@ static json_t *policy_json(const struct policy *policy)
 	return object;
 }
 
+/* Does the name match the pattern, in which * and ? stand for any characters? NULL is no pattern. */
+static bool name_matches(const char *pattern, const char *name)
+{
+	return !pattern || fnmatch(pattern, name, 0) == 0;
+}
+
 static int show_policies(struct request *request)
 {
 	const struct gateway *gateway = request->control->gateway;
 	json_t *list = json_array();
-	size_t first, end;
-	int ret = page_read(request, gateway->n_policies, &first, &end);
+	const char *pattern = NULL;
+	struct page page;
+	int ret = page_read(request, &page);
 
 	json_object_set_new(request->result, "policies", list);
-	for (size_t i = first; ret == 0 && i < end; i++)
-		json_array_append_new(list, policy_json(&gateway->policies[i]));
-	return ret;
+	if (ret == 0)
+		ret = request_string(request, "name", false, &pattern);
+	if (ret != 0)
+		return ret;
+	for (size_t i = 0; i < gateway->n_policies; i++)
+		if (name_matches(pattern, gateway->policies[i].name) && page_takes(&page))
+			json_array_append_new(list, policy_json(&gateway->policies[i]));
+	page_end(request, &page);
+	return 0;
 }
 
 static const char *algorithm_name(const struct sa *sa)
@@ -354,21 +397,98 @@ static json_t *sa_json(const struct sa *sa, const struct sa_counters *sum)
 	return object;
 }
 
+/* Which SAs are asked for; what is not set is not asked. */
+struct sa_filter {
+	const char *name; /* a pattern */
+	struct ip_addr address;
+	bool has_spi;
+	uint32_t spi;
+	bool has_direction;
+	bool inbound;
+};
+
+static int filter_read_address(struct request *request, struct sa_filter *filter)
+{
+	const char *text = NULL;
+	int ret = request_string(request, "address", false, &text);
+
+	if (ret == 0 && text && ip_addr_parse(text, &filter->address) != 0)
+		return err_set(&request->err, EINVAL, "the argument 'address' is an IP address");
+	return ret;
+}
+
+static int filter_read_spi(struct request *request, struct sa_filter *filter)
+{
+	uint64_t spi = UINT64_MAX;
+	int ret = request_number(request, "spi", false, UINT32_MAX, &spi);
+
+	filter->has_spi = ret == 0 && spi != UINT64_MAX;
+	filter->spi = (uint32_t)spi;
+	return ret;
+}
+
+static int filter_read_direction(struct request *request, struct sa_filter *filter)
+{
+	const char *text = NULL;
+	int ret = request_string(request, "direction", false, &text);
+
+	if (ret != 0 || !text)
+		return ret;
+	filter->has_direction = true;
+	filter->inbound = strcmp(text, "in") == 0;
+	if (!filter->inbound && strcmp(text, "out") != 0)
+		return err_set(&request->err, EINVAL, "the argument 'direction' is \"in\" or \"out\"");
+	return 0;
+}
+
+static int filter_read(struct request *request, struct sa_filter *filter)
+{
+	int ret;
+
+	*filter = (struct sa_filter){.name = NULL};
+	ret = request_string(request, "name", false, &filter->name);
+	if (ret == 0)
+		ret = filter_read_address(request, filter);
+	if (ret == 0)
+		ret = filter_read_spi(request, filter);
+	return ret == 0 ? filter_read_direction(request, filter) : ret;
+}
+
+static bool filter_passes(const struct sa_filter *filter, const struct sa *sa)
+{
+	if (filter->has_spi && filter->spi != rte_be_to_cpu_32(sa->spi))
+		return false;
+	if (filter->has_direction && filter->inbound != sa->inbound)
+		return false;
+	if (filter->address.family != IP_NONE && !ip_addr_equal(&filter->address, &sa->source) &&
+		!ip_addr_equal(&filter->address, &sa->destination))
+		return false;
+	return name_matches(filter->name, sa->name);
+}
+
 static int show_sas(struct request *request)
 {
 	const struct control *control = request->control;
 	json_t *list = json_array();
-	size_t first, end;
-	int ret = page_read(request, control->n_sas, &first, &end);
+	struct sa_filter filter;
+	struct page page;
+	int ret = page_read(request, &page);
 
 	json_object_set_new(request->result, "sas", list);
-	for (size_t i = first; ret == 0 && i < end; i++) {
+	if (ret == 0)
+		ret = filter_read(request, &filter);
+	if (ret != 0)
+		return ret;
+	for (size_t i = 0; i < control->n_sas; i++) {
 		struct sa_counters sum;
 
+		if (!filter_passes(&filter, control->sas[i]) || !page_takes(&page))
+			continue;
 		sa_counters_sum(control->sas[i], &sum);
 		json_array_append_new(list, sa_json(control->sas[i], &sum));
 	}
-	return ret;
+	page_end(request, &page);
+	return 0;
 }
 
 static json_t *limit_json(const struct sa *sa, enum sa_limit_kind kind)
@@ -491,10 +611,16 @@ const struct command commands_show[] = {
 	{"show-drops", show_drops, "all",
 		"How many packets were dropped for each reason that occurred, or for `all`, and the balance "
 		"of all packets."},
-	{"show-routes", show_routes, "", "The routes: those of the ports' links, then the configured ones."},
-	{"show-neighbours", show_neighbours, "", "The neighbours that are known or asked for."},
-	{"show-policies", show_policies, "offset limit", "The policies in their order, a page at a time."},
-	{"show-sas", show_sas, "offset limit", "The SAs, a page at a time."},
+	{"show-routes", show_routes, "offset limit",
+		"The routes: those of the ports' links, then the configured ones; a page at a time."},
+	{"show-neighbours", show_neighbours, "offset limit",
+		"The neighbours that are known or asked for, a page at a time."},
+	{"show-policies", show_policies, "offset limit name",
+		"The policies in their order, a page at a time; those whose name matches a pattern with `*` "
+		"and `?`."},
+	{"show-sas", show_sas, "offset limit name address spi direction",
+		"The SAs, a page at a time; those whose name matches a pattern, that have the address at "
+		"either end, of that SPI, or of that direction (`in` or `out`)."},
 	{"show-sa", show_sa, "name", "All that is known of one SA."},
 	{0},
 };

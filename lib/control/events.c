@@ -50,8 +50,9 @@ void events_lifetime(void *argument, const struct lifetime_event *event)
 	server_tell(control, json);
 }
 
-void events_sequence(struct control *control, const struct sa *sa, uint64_t next, uint64_t last)
+void events_sequence(void *argument, const struct sa *sa, uint64_t next, uint64_t last)
 {
+	struct control *control = argument;
 	json_t *json;
 
 	if (!server_has_listeners(control))

@@ -19,8 +19,8 @@
  */
 void events_lifetime(void *control, const struct lifetime_event *event);
 
-/* An outbound SA has used nine tenths of its sequence numbers. */
-void events_sequence(struct control *control, const struct sa *sa, uint64_t next, uint64_t last);
+/* An outbound SA has used nine tenths of its sequence numbers. A listener of control/seq_store.h. */
+void events_sequence(void *control, const struct sa *sa, uint64_t next, uint64_t last);
 
 /* A packet wants an SA that is not there. A listener of control/acquire_log.h. */
 void events_acquire(void *control, const struct acquire *acquire, const char *policy);

@@ -162,7 +162,7 @@ static void take_out(struct sa_sample *sample, const struct sa *sa)
 	uint64_t next = atomic_load_explicit(&sa->seq.next, memory_order_relaxed);
 
 	sample->sequence = next - 1;
-	sample->sequences_left = left(sa->seq.last + 1, next);
+	sample->sequences_left = left(sa->seq_end + 1, next);
 	sample->path_mtu = atomic_load_explicit(&sa->path.mtu_bytes, memory_order_relaxed);
 	sample->inner_mtu = atomic_load_explicit(&sa->inner_mtu, memory_order_relaxed);
 	sample->icmp_errors = counter_read(&sa->path.icmp_errors);

@@ -37,14 +37,11 @@
 
 #define CAP_BIT(cap) (UINT64_C(1) << (cap))
 
-/* The limit, which is raised if the process may raise it. */
 static bool memlock_is_unlimited(void)
 {
-	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-	struct rlimit now;
+	struct rlimit limit;
 
-	return setrlimit(RLIMIT_MEMLOCK, &none) == 0 ||
-	       (getrlimit(RLIMIT_MEMLOCK, &now) == 0 && now.rlim_cur == RLIM_INFINITY);
+	return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
 }
 
 static int capabilities_get(struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3])
@@ -83,7 +80,7 @@ uint64_t privileges_needed(const struct gateway *gateway)
 
 	for (size_t i = 0; i < gateway->n_ports; i++)
 		needed |= port_needs(gateway->ports[i].device);
-	/* What frees from the limit frees later mappings from it too. */
+	/* What is mapped later is locked too, and the limit would end that (control/secrecy.h). */
 	return memlock_is_unlimited() ? needed : needed | CAP_BIT(CAP_IPC_LOCK);
 }
 

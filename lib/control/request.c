@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "control/server.h"
 
@@ -30,9 +32,27 @@ static const struct command *command_find(const char *name)
 	return NULL;
 }
 
+/* A sentence that quotes what came may be cut within a character, and JSON takes only whole ones. */
+static json_t *text_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char *plain;
+
+	if (json)
+		return json;
+	plain = xstrdup(text);
+	for (char *at = plain; *at; at++)
+		if ((unsigned char)*at > 0x7e)
+			*at = '?';
+	json = json_string(plain);
+	free(plain);
+	return json;
+}
+
 static json_t *finding_json(const struct finding *finding)
 {
-	json_t *object = json_pack("{s:s, s:s}", "path", finding->path, "text", finding->text);
+	json_t *object =
+		json_pack("{s:o, s:o}", "path", text_json(finding->path), "text", text_json(finding->text));
 
 	if (finding->line > 0) {
 		json_object_set_new(object, "line", json_integer(finding->line));
@@ -43,7 +63,7 @@ static json_t *finding_json(const struct finding *finding)
 
 static json_t *error_json(const char *text, const struct report *report)
 {
-	json_t *error = json_pack("{s:s}", "text", text);
+	json_t *error = json_pack("{s:o}", "text", text_json(text));
 	json_t *findings;
 
 	if (report_total(report) == 0)
@@ -118,21 +138,32 @@ static int run(struct request *request, json_t *root)
 static json_t *answer_make(struct request *request, json_t *root)
 {
 	int ret = run(request, root);
+	json_t *answer;
 
 	if (ret == 0 && report_total(&request->report) == 0)
 		return json_pack(
 			"{s:i, s:b, s:O}", "version", SERVER_VERSION, "ok", 1, "result", request->result);
-	return failure(
+	answer = failure(
 		request->err.text[0] ? request->err.text : "the configuration has faults", &request->report);
+	if (request->findings_of && report_total(&request->report) > 0)
+		json_object_set_new(
+			json_object_get(answer, "error"), "findings_of", json_string(request->findings_of));
+	return answer;
 }
 
-/* An answer that has no room would leave the other side waiting. */
+/* Something is always answered, or the connection closed: else the other side would wait. */
 static void answer_send(struct connection *connection, json_t *answer, json_t *id)
 {
 	if (id)
 		json_object_set(answer, "id", id);
-	if (!connection_send(connection, answer))
-		connection->is_closing = true;
+	if (!connection_send(connection, answer)) {
+		json_t *refusal = request_refusal("the answer is too long; ask for a part of it by 'limit'");
+
+		if (id)
+			json_object_set(refusal, "id", id);
+		connection->is_closing = !connection_send(connection, refusal);
+		json_decref(refusal);
+	}
 	json_decref(answer);
 }
 

@@ -21,6 +21,7 @@ struct request {
 	json_t *result;                /* an object, for the command to fill */
 	struct err err;                /* for the command to fill when it fails */
 	struct report report;          /* the same, of a configuration */
+	const char *findings_of;       /* what the paths in it are of; see docs/control-protocol.md */
 };
 
 /* Returns 0, or a negative errno with request->err set; findings in request->report count as well. */

@@ -45,6 +45,7 @@ struct lease {
 	struct sa *sa;
 	uint32_t record;
 	bool is_reusable;     /* it does not wait for the file */
+	bool is_told;         /* that its numbers come to their end */
 	bool is_planned;      /* the block from `first` on is taken, and not the SA's yet */
 	uint64_t first;       /* of the newest block */
 	uint64_t end;         /* the number behind it */
@@ -75,7 +76,15 @@ struct seq_store {
 	uint64_t write_ns;
 	uint64_t tell_ns;
 	bool is_failing;
+	seq_store_listener listener;
+	void *argument;
 };
+
+void seq_store_listen(struct seq_store *store, seq_store_listener listener, void *argument)
+{
+	store->listener = listener;
+	store->argument = argument;
+}
 
 struct seq_store *seq_store_create(const char *directory)
 {
@@ -454,11 +463,26 @@ static uint64_t lease_measure(struct lease *lease, uint64_t next, uint64_t now_n
 	return (uint64_t)((double)used * (SEQ_BLOCK_SECONDS * CLOCK_NS_PER_S) / (double)elapsed_ns);
 }
 
+/* Once for an SA: another must take its place (RFC 4303 section 3.3.3). */
+static void end_look(const struct seq_store *store, struct lease *lease, uint64_t next)
+{
+	uint64_t last = lease->sa->seq_end;
+
+	if (lease->is_told || next < last - last / SEQ_NEAR_END)
+		return;
+	lease->is_told = true;
+	log_warning("sequence numbers come to their end sa=%s spi=0x%08x next=%" PRIu64 " last=%" PRIu64,
+		lease->sa->name, rte_be_to_cpu_32(lease->sa->spi), next, last);
+	if (store->listener)
+		store->listener(store->argument, lease->sa, next, last);
+}
+
 static void lease_look(struct seq_store *store, struct lease *lease, uint64_t now_ns)
 {
 	uint64_t next = atomic_load_explicit(&lease->sa->seq.next, memory_order_relaxed);
 	uint64_t wanted;
 
+	end_look(store, lease, next);
 	if (lease->is_planned || next + lease->block / 2 < lease->end)
 		return;
 	wanted = lease_measure(lease, next, now_ns);

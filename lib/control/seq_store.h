@@ -38,13 +38,22 @@
 #define SEQ_BLOCK_MAX     (UINT64_C(1) << 24)
 #define SEQ_BLOCK_SECONDS 8
 
+/* An SA is told of that has used all but such a part of its numbers. */
+#define SEQ_NEAR_END 10
+
 struct seq_store;
+
+/* `next` is the SA's next number, `last` the last one that it may send. */
+typedef void (*seq_store_listener)(void *argument, const struct sa *sa, uint64_t next, uint64_t last);
 
 /*
  * A store whose file is in this directory, which is borrowed. Nothing is opened before an SA needs it, so a
  * directory that can't be used (or NULL) is no error where all SAs say `allow_static_iv_reuse`.
  */
 struct seq_store *seq_store_create(const char *directory);
+
+/* Who is told, once, of each SA whose numbers come to their end; the log has it anyway. */
+void seq_store_listen(struct seq_store *store, seq_store_listener listener, void *argument);
 
 /* Write what was really used, and close. All SAs are detached. */
 void seq_store_destroy(struct seq_store *store);

@@ -65,8 +65,23 @@ static int address_make(const char *path, struct sockaddr_un *address, struct er
 	return 0;
 }
 
-/* What a daemon that was killed left behind; the lock says that none runs. Only a socket is removed. */
-static int leftover_remove(const char *path, struct err *err)
+/* Does anybody listen there? */
+static bool is_alive(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool is_dead = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
+		       errno == ECONNREFUSED;
+
+	if (fd >= 0)
+		close(fd);
+	return !is_dead;
+}
+
+/*
+ * What a daemon that was killed left behind. Only a socket is removed, and only a dead one: the lock is of
+ * the control directory, and a daemon with another may have the same path set.
+ */
+static int leftover_remove(const char *path, const struct sockaddr_un *address, struct err *err)
 {
 	struct stat status;
 
@@ -74,6 +89,9 @@ static int leftover_remove(const char *path, struct err *err)
 		return 0;
 	if (!S_ISSOCK(status.st_mode))
 		return err_set(err, EEXIST, "control socket %s: something else is there", path);
+	if (is_alive(address))
+		return err_set(err, EADDRINUSE,
+			"control socket %s: another program listens there; set control.socket", path);
 	return unlink(path) == 0 ? 0 : err_set(err, errno, "control socket %s: %s", path, strerror(errno));
 }
 
@@ -86,7 +104,7 @@ static int socket_open(struct server *server, struct err *err)
 	int ret = address_make(path, &address, err);
 
 	if (ret == 0)
-		ret = leftover_remove(path, err);
+		ret = leftover_remove(path, &address, err);
 	if (ret != 0)
 		return ret;
 	server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -210,17 +228,27 @@ static void refuse(int fd, const char *text)
 	close(fd);
 }
 
+/* One that hears events is quiet while nothing happens; it is stuck only if it does not read them. */
+static bool may_be_closed(const struct connection *connection, uint64_t now_ns)
+{
+	return (!connection->hears_events || connection_has_output(connection)) &&
+	       now_ns - connection->active_ns >= SERVER_QUIET_S * CLOCK_NS_PER_S;
+}
+
 /* Make room by closing the connection that has been quiet longest, if it was for long. */
 static bool room_make(struct server *server, uint64_t now_ns)
 {
-	size_t quietest = 0;
+	struct connection **connections = server->connections;
+	size_t quietest = SERVER_CONNECTIONS_MAX;
 
 	if (server->n_connections < SERVER_CONNECTIONS_MAX)
 		return true;
-	for (size_t i = 1; i < server->n_connections; i++)
-		if (server->connections[i]->active_ns < server->connections[quietest]->active_ns)
+	for (size_t i = 0; i < server->n_connections; i++)
+		if (may_be_closed(connections[i], now_ns) &&
+			(quietest == SERVER_CONNECTIONS_MAX ||
+				connections[i]->active_ns < connections[quietest]->active_ns))
 			quietest = i;
-	if (now_ns - server->connections[quietest]->active_ns < SERVER_QUIET_S * CLOCK_NS_PER_S)
+	if (quietest == SERVER_CONNECTIONS_MAX)
 		return false;
 	connection_close(server, quietest);
 	return true;

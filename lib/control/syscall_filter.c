@@ -87,7 +87,7 @@ static int add_sockets(scmp_filter_ctx filter)
 
 	for (size_t i = 0; ret == 0 && i < sizeof(families) / sizeof(families[0]); i++)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(socket), 1,
-			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+			SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i], 0));
 	return ret;
 }
 
@@ -117,7 +117,7 @@ static int add_threads(scmp_filter_ctx filter)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(clone3), 0);
 	return ret != 0 ? ret
 			: seccomp_rule_add(filter, SCMP_ACT_ALLOW, CALL(tgkill), 1,
-				  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+				  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
 }
 
 /* For all threads, quick for what is allowed. */

@@ -40,6 +40,7 @@ from scapy.packet import Packet, Raw
 from scapy.utils import RawPcapReader
 
 CULVERTD = os.environ["CULVERTD"]
+CULVERTCTL = os.environ.get("CULVERTCTL")
 CPUS = sorted(os.sched_getaffinity(0))
 RUN_SECONDS_MAX = 120
 SETTLE_SECONDS_MAX = 60
@@ -424,15 +425,44 @@ class Daemon:
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
+    def control_path(self):
+        return os.path.join(self.directory, "run", "control.sock")
+
+    def connect(self, seconds=60):
+        """A connection to the control socket."""
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(seconds)
+        client.connect(self.control_path())
+        return client
+
+    def ask(self, command, **arguments):
+        """What the control socket answers to a request, as it is."""
+        with self.connect() as client, client.makefile("rb") as answers:
+            client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            return json.loads(answers.readline())
+
     def control(self, command, **arguments):
         """What the control socket answers to a request; fails where that is an error."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(60)
-            client.connect(os.path.join(self.directory, "run", "control.sock"))
-            client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
-            answer = json.loads(client.makefile().readline())
+        answer = self.ask(command, **arguments)
         assert answer["ok"], f"{command} {arguments}: {answer['error']}"
         return answer["result"]
+
+    def refusal(self, command, **arguments):
+        """The error that the control socket answers; fails where that is none."""
+        answer = self.ask(command, **arguments)
+        assert not answer["ok"], answer
+        return answer["error"]
+
+    def ctl(self, *arguments, text=None, code=0):
+        """What the real culvertctl prints; a pair with standard error where it is to fail with the code."""
+        done = subprocess.run([CULVERTCTL, "--socket", self.control_path(), *arguments], input=text,
+            capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, f"{arguments}: {done}"
+        assert code != 0 or done.stderr == "", done
+        return done.stdout if code == 0 else (done.stdout, done.stderr)
+
+    def ctl_json(self, *arguments, **others):
+        return json.loads(self.ctl("--json", *arguments, **others))
 
     def wait_adopted(self):
         """Until every worker has adopted the last change."""

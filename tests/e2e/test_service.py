@@ -113,8 +113,8 @@ class Journal(unittest.TestCase):
             daemon.wait()
             said = daemon.stderr()
 
-        self.assertIn("<6>info: forwarding\n", said)
-        self.assertNotIn("culvertd: ", said)
+        self.assertIn("<6>level=info msg=forwarding\n", said)
+        self.assertTrue(all(line[0] == "<" for line in said.splitlines() if "level=" in line), said)
 
 
 class RuntimeDirectory(unittest.TestCase):

@@ -177,7 +177,7 @@ journalctl -u culvertd -o cat --quiet
         lines = said.splitlines()
         self.assertEqual(lines[1], "active", said)
         for line in ("ActiveState=active", "SubState=running", "NRestarts=0", "StatusText=forwarding", "Result=success",
-                     "ExecMainStatus=0", "info: forwarding", "info: stopping"):
+                     "ExecMainStatus=0", "level=info msg=forwarding", "level=info msg=stopping"):
             self.assertIn(line, lines, said)
         threads = {line for line in lines if re.match(r"(Uid|CapPrm|CapBnd|NoNewPrivs|Seccomp):", line)}
         self.assertEqual({line.split()[0]: set(line.split()[1:]) for line in threads if not line.startswith("Uid")},

@@ -32,26 +32,31 @@ static void load(struct gateway_env *env, const char *yaml)
 	report_fini(&report);
 }
 
-void gateway_env_begin(struct gateway_env *env, const char *yaml)
+int gateway_env_try(struct gateway_env *env, const char *yaml, struct err *err)
 {
 	struct control *control = &env->control;
-	struct err err = {.text = "no error"};
 	int ret;
 
 	*env = (struct gateway_env){0};
 	load(env, yaml);
 	control->gateway = &env->gateway;
-	ret = cryptodevs_open(&env->gateway, &control->crypto, &err);
-	ret = ret ? ret : ports_open(&env->gateway, &control->ports, &err);
-	ret = ret ? ret : tables_create(control, &err);
-	ret = ret ? ret : workers_create(control, &err);
-	ret = ret ? ret : watches_create(control, &err);
-	ret = ret ? ret : change_begin(control, &err);
-	ret = ret ? ret : host_if_create(control, &err);
-	ret = ret ? ret : ports_start(&control->ports, &err);
-	ck_assert_msg(ret == 0, "%s", err.text);
+	ret = cryptodevs_open(&env->gateway, &control->crypto, err);
+	ret = ret ? ret : ports_open(&env->gateway, &control->ports, err);
+	ret = ret ? ret : tables_create(control, err);
+	ret = ret ? ret : workers_create(control, err);
+	ret = ret ? ret : watches_create(control, err);
+	ret = ret ? ret : change_begin(control, err);
+	ret = ret ? ret : host_if_create(control, err);
+	ret = ret ? ret : ports_start(&control->ports, err);
 	env->worker = control->workers[0];
-	ck_assert_int_eq(worker_begin(env->worker), 0);
+	return ret ? ret : worker_begin(env->worker);
+}
+
+void gateway_env_begin(struct gateway_env *env, const char *yaml)
+{
+	struct err err = {.text = "no error"};
+
+	ck_assert_msg(gateway_env_try(env, yaml, &err) == 0, "%s", err.text);
 }
 
 uint8_t gateway_env_port(const struct gateway_env *env, const char *name)

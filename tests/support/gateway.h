@@ -22,6 +22,8 @@ struct gateway_env {
 
 /* Bring the gateway up; the test fails where that fails. EAL runs. */
 void gateway_env_begin(struct gateway_env *env, const char *yaml);
+/* The same outside of a test. Returns 0, or an error with err set. */
+int gateway_env_try(struct gateway_env *env, const char *yaml, struct err *err);
 /* Take it down; asserts that the statistics balance. */
 void gateway_env_end(struct gateway_env *env);
 

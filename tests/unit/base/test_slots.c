@@ -90,6 +90,7 @@ int main(void)
 {
 	Suite *suite = suite_create("slots");
 	TCase *tcase = tcase_create("slots");
+	tcase_set_timeout(tcase, 60);
 
 	tcase_add_test(tcase, what_is_published_is_read_in_order_and_given_back);
 	tcase_add_test(tcase, slots_are_as_many_as_asked_for_and_apart_by_cache_lines);

@@ -754,6 +754,39 @@ START_TEST(the_file_stays_short_however_often_it_is_written)
 }
 END_TEST
 
+static unsigned n_told;
+
+static void on_end(void *argument, const struct sa *sa, uint64_t next, uint64_t last)
+{
+	ck_assert_ptr_eq(argument, &n_told);
+	ck_assert_str_eq(sa->name, "");
+	ck_assert_uint_eq(last, SEQ_LAST);
+	ck_assert_uint_ge(next, SEQ_LAST - SEQ_LAST / SEQ_NEAR_END);
+	n_told++;
+}
+
+START_TEST(an_sa_whose_numbers_come_to_their_end_is_told_of_once)
+{
+	struct user *user = user_of("aes128gcm16", 1);
+	struct seq_store *store = store_with(directory(0), user);
+	uint64_t now_ns = clock_now_ns();
+
+	seq_store_listen(store, on_end, &n_told);
+	n_told = 0;
+	atomic_store(&user->sa.seq.next, SEQ_LAST - SEQ_LAST / SEQ_NEAR_END - 1);
+	for (unsigned i = 1; i < 10; i++)
+		seq_store_poll(store, now_ns + i * CLOCK_NS_PER_S);
+	ck_assert_uint_eq(n_told, 0);
+	atomic_store(&user->sa.seq.next, SEQ_LAST - SEQ_LAST / SEQ_NEAR_END);
+	for (unsigned i = 10; i < 20; i++)
+		seq_store_poll(store, now_ns + i * CLOCK_NS_PER_S);
+	ck_assert_uint_eq(n_told, 1);
+	seq_store_detach(store, &user->sa);
+	seq_store_destroy(store);
+	free(user);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("control/seq_store");
@@ -781,6 +814,7 @@ int main(void)
 	tcase_add_loop_test(tcase, whatever_happens_no_number_of_a_key_is_used_twice, 0, 5);
 	tcase_add_test(tcase, a_hundred_thousand_keys_are_kept_and_found);
 	tcase_add_test(tcase, the_file_stays_short_however_often_it_is_written);
+	tcase_add_test(tcase, an_sa_whose_numbers_come_to_their_end_is_told_of_once);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);

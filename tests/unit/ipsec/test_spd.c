@@ -521,7 +521,10 @@ static struct selector *narrow_add(
 	return pair_add(cut(source, lengths->source_bits), cut(destination, lengths->destination_bits));
 }
 
-/* So many as make a tuple of the table of pairs, for destinations that no random packet has. */
+/*
+ * So many as make a tuple of the table of pairs, for destinations that no random packet has: none that is
+ * next to a prefix of random addresses, as 2001:db9:: is.
+ */
 static void fillers_add(const struct lengths *lengths)
 {
 	for (unsigned i = 0; i < SPD_PAIRS_RULES_MIN; i++) {
@@ -531,7 +534,7 @@ static void fillers_add(const struct lengths *lengths)
 		if (lengths->family == IP_V4)
 			memcpy(destination.bytes, (uint8_t[]){172, high, low, 0}, 4);
 		else
-			memcpy(destination.bytes, (uint8_t[]){0x20, 1, 0x0d, 0xb9, 0, 0, high, low}, 8);
+			memcpy(destination.bytes, (uint8_t[]){0x20, 1, 0x0d, 0xb9, 1, 0, high, low}, 8);
 		narrow_add(lengths, random_addr(lengths->family), destination);
 	}
 }
