@@ -17,6 +17,7 @@
 #include "control/sas.h"
 #include "ipsec/path_mtu.h"
 
+#define SPDS          (SNAPSHOT_SPD_OUT | SNAPSHOT_SPD_IN)
 #define PART_NAME_MAX 24 /* with the generation, since two of a kind are there for a while */
 
 /* RFC 4303 section 3.4.4: by memcmp, as the drivers of IPsec-MB do it before DPDK 26.07. */
@@ -62,17 +63,17 @@ static bool is_leaving(const struct sa *sa)
 	return (atomic_load_explicit(&sa->special, memory_order_relaxed) & SA_RETIRED) != 0;
 }
 
-static bool has_bundles(const struct control *control)
+/* After a change of little, there may be none any more: then packets pass a few tests for nothing. */
+static bool has_bundles(const struct apply_conf *conf)
 {
+	const struct control *control = conf->control;
+
+	if (conf->is_local)
+		return conf->before->has_bundles || conf->brings_bundles;
 	for (size_t i = 0; i < control->n_sas; i++)
 		if (!is_leaving(control->sas[i]) && !sa_is_single_esp(control->sas[i]))
 			return true;
 	return false;
-}
-
-static struct sa *sa_of_policy(const struct control *control, const struct policy *policy)
-{
-	return policy->n_sas > 0 ? sas_named(control, policy->sas[0]) : NULL;
 }
 
 /* The policies of one direction, in their order, as rules. */
@@ -93,7 +94,7 @@ static int spd_build(const struct apply_conf *conf, enum policy_direction direct
 			rules[n_rules++] = (struct spd_rule){
 				.selector = &policy->selector,
 				.action = policy->action,
-				.sa = sa_of_policy(conf->control, policy),
+				.sa = conf->policy_sas[i],
 				.icmp_errors = policy->icmp_errors,
 			};
 	}
@@ -131,11 +132,11 @@ static int acquires_build(const struct gateway *gateway, struct snapshot *snapsh
 static int spds_build(const struct apply_conf *conf, struct snapshot *snapshot, struct err *err)
 {
 	uint64_t start_ns = clock_now_ns();
-	int ret;
+	int ret = 0;
 
-	snapshot->has_bundles = has_bundles(conf->control);
-	ret = spd_build(conf, POLICY_OUT, snapshot->generation, &snapshot->spd_out, err);
-	if (ret == 0)
+	if (!(conf->stays & SNAPSHOT_SPD_OUT))
+		ret = spd_build(conf, POLICY_OUT, snapshot->generation, &snapshot->spd_out, err);
+	if (ret == 0 && !(conf->stays & SNAPSHOT_SPD_IN))
 		ret = spd_build(conf, POLICY_IN, snapshot->generation, &snapshot->spd_in, err);
 	log_info("policies=%zu load_ms=%" PRIu64, conf->gateway->n_policies,
 		(clock_now_ns() - start_ns) / CLOCK_NS_PER_MS);
@@ -231,13 +232,13 @@ static void natt_port_add(const struct apply_conf *conf, size_t index, struct na
 }
 
 /*
- * RFC 3948 section 2.1's port always is one, so that what comes by it has its name. Without a new SPD, only
- * what comes new is looked at: a port that no SA uses any more may stay.
+ * RFC 3948 section 2.1's port always is one, so that what comes by it has its name. After a change of little,
+ * only what comes new is looked at: a port that no SA uses any more may stay.
  */
 static void natt_ports_build(const struct apply_conf *conf, struct natt_ports *ports)
 {
 	natt_ports_add(ports, SA_ENCAP_PORT_DEFAULT);
-	if (conf->stays & SNAPSHOT_SPDS) {
+	if (conf->is_local) {
 		*ports = conf->before->natt_ports;
 		for (size_t i = 0; i < conf->n_fresh; i++)
 			natt_port_add(conf, conf->fresh[i], ports);
@@ -256,7 +257,7 @@ static int parts_build(const struct apply_conf *conf, struct snapshot *snapshot,
 
 	if (!(stays & SNAPSHOT_ROUTES))
 		ret = routes_build(conf->gateway, snapshot, err);
-	if (ret == 0 && !(stays & SNAPSHOT_SPDS))
+	if (ret == 0 && (stays & SPDS) != SPDS)
 		ret = spds_build(conf, snapshot, err);
 	if (ret == 0 && !(stays & SNAPSHOT_ALTERNATIVES))
 		ret = alternatives_build(conf->control, conf->gateway, snapshot, err);
@@ -279,6 +280,7 @@ static int snapshot_build(const struct apply_conf *conf, struct snapshot *snapsh
 		ret = port_build(&gateway->ports[i], &conf->control->ports.ports[i], snapshot, err);
 	if (ret == 0)
 		ret = parts_build(conf, snapshot, err);
+	snapshot->has_bundles = has_bundles(conf);
 	natt_ports_build(conf, &snapshot->natt_ports);
 	return ret;
 }

@@ -15,6 +15,9 @@ struct apply_conf {
 	const struct gateway *gateway; /* as it will be */
 	struct snapshot *before;       /* NULL: this is the first */
 	unsigned stays;                /* enum snapshot_part: what is taken over from `before` */
+	struct sa *const *policy_sas;  /* of each policy, the SA or NULL; NULL if no SPD is built */
+	bool is_local;                 /* control/change_check.h */
+	bool brings_bundles;           /* an SA that is not single ESP is new, or new policies have one */
 	const size_t *fresh;           /* places of SAs that `before` has not */
 	size_t n_fresh;
 };

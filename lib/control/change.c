@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
+
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/apply.h"
+#include "control/change_check.h"
 #include "control/host_if.h"
 #include "control/links.h"
 #include "control/retire.h"
@@ -18,7 +21,6 @@
 #include "datapath/snapshot.h"
 #include "ipsec/natt.h"
 #include "ipsec/sad.h"
-#include "model/check.h"
 
 void change_init(struct change *change)
 {
@@ -50,17 +52,22 @@ void change_fini(struct change *change)
 	change_init(change);
 }
 
+/* What array_append takes an array of so many to have. */
+static size_t room_for(size_t n)
+{
+	return n > 1 ? rte_align64pow2(n) : 1;
+}
+
 void change_policies_begin(struct change *change, const struct gateway *gateway)
 {
-	size_t n_owned = 0;
-
 	if (change->has_policies)
 		return;
 	change->has_policies = true;
-	for (size_t i = 0; i < gateway->n_policies; i++) {
-		*array_append(&change->policies, &change->n_policies) = gateway->policies[i];
-		array_append(&change->is_owned, &n_owned);
-	}
+	change->n_policies = gateway->n_policies;
+	change->policies = xcalloc(room_for(gateway->n_policies), sizeof(*change->policies));
+	change->is_owned = xcalloc(room_for(gateway->n_policies), sizeof(*change->is_owned));
+	if (gateway->n_policies > 0)
+		memcpy(change->policies, gateway->policies, gateway->n_policies * sizeof(*change->policies));
 	change->is_kept = xcalloc(gateway->n_policies + 1, sizeof(*change->is_kept));
 	memset(change->is_kept, true, gateway->n_policies * sizeof(*change->is_kept));
 }
@@ -106,100 +113,24 @@ long change_policy_find(const struct change *change, const char *name)
 	return -1;
 }
 
-static const struct sa_conf *fresh_find(const struct change *change, const char *name)
+static size_t new_names(const struct control *control, const struct change *change)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < change->n_fresh; i++)
-		if (strcmp(change->fresh[i].name, name) == 0)
-			return &change->fresh[i];
-	return NULL;
+		n += sas_find(control, change->fresh[i].name) == NULL;
+	return n;
 }
 
-static bool is_gone(const struct change *change, const char *name)
+int change_check_room(const struct control *control, const struct change *change, struct err *err)
 {
-	for (size_t i = 0; i < change->n_gone; i++)
-		if (strcmp(change->gone[i], name) == 0)
-			return true;
-	return false;
-}
+	size_t n = control->n_sas + new_names(control, change) - change->n_gone;
 
-/* The lists that the change has take the place of the gateway's. Nothing is copied. */
-static struct gateway lists_after(const struct gateway *gateway, const struct change *change)
-{
-	struct gateway after = *gateway;
-
-	if (change->has_policies) {
-		after.policies = change->policies;
-		after.n_policies = change->n_policies;
-	}
-	if (change->has_routes) {
-		after.routes = change->routes;
-		after.n_routes = change->n_routes;
-	}
-	if (change->has_neighbours) {
-		after.neighbours = change->neighbours;
-		after.n_neighbours = change->n_neighbours;
-	}
-	if (change->has_icmp)
-		after.icmp = change->icmp;
-	return after;
-}
-
-/* Check all of it, with a list of SAs that borrows everything. */
-static void check_whole(const struct control *control, const struct change *change, struct report *report)
-{
-	const struct gateway *gateway = control->gateway;
-	struct gateway after = lists_after(gateway, change);
-
-	after.sas = xcalloc(gateway->n_sas + change->n_fresh + 1, sizeof(*after.sas));
-	after.n_sas = 0;
-	for (size_t i = 0; i < gateway->n_sas; i++)
-		if (!is_gone(change, gateway->sas[i].name) && !fresh_find(change, gateway->sas[i].name))
-			after.sas[after.n_sas++] = gateway->sas[i];
-	for (size_t i = 0; i < change->n_fresh; i++)
-		after.sas[after.n_sas++] = change->fresh[i];
-	gateway_check(&after, report);
-	explicit_bzero(after.sas, after.n_sas * sizeof(*after.sas));
-	free(after.sas);
-}
-
-/* Nothing but SAs that are new, and name none but what there is? */
-static bool adds_only(const struct control *control, const struct change *change)
-{
-	if (change->n_gone > 0 || change->has_policies || change->has_routes || change->has_neighbours ||
-		change->has_icmp)
-		return false;
-	for (size_t i = 0; i < change->n_fresh; i++) {
-		const struct sa_conf *conf = &change->fresh[i];
-
-		if (sas_find(control, conf->name) || (conf->follows && !sas_find(control, conf->follows)) ||
-			(conf->after && !sas_find(control, conf->after)))
-			return false;
-	}
-	return true;
-}
-
-/* Nothing but SAs that go, and nobody names? */
-static bool removes_only(const struct control *control, const struct change *change)
-{
-	if (change->n_fresh > 0 || change->has_policies || change->has_routes || change->has_neighbours ||
-		change->has_icmp)
-		return false;
-	for (size_t i = 0; i < change->n_gone; i++)
-		if (sas_find(control, change->gone[i])->n_users > 0)
-			return false;
-	return true;
-}
-
-void change_check(const struct control *control, const struct change *change, struct report *report)
-{
-	if (removes_only(control, change))
-		return;
-	if (!adds_only(control, change)) {
-		check_whole(control, change, report);
-		return;
-	}
-	for (size_t i = 0; i < change->n_fresh; i++)
-		gateway_check_sa(control->gateway, &control->sa_names, &change->fresh[i], report);
+	if (n <= control->sas_room)
+		return 0;
+	return err_set(err, ENOSPC,
+		"there is room for %zu SAs, and there would be %zu; set memory.sas to more and restart",
+		control->sas_room, n);
 }
 
 /* A fresh SA in its place among the gateway's, and what was there. */
@@ -222,6 +153,7 @@ struct making {
 	size_t n_leaving;
 	size_t n_replaced;
 	bool is_first;   /* nothing runs yet */
+	bool is_local;   /* change_is_local */
 	size_t n_tabled; /* fresh SAs in their SAD */
 };
 
@@ -401,10 +333,27 @@ static bool changes_dummies(const struct making *making)
 	return false;
 }
 
+/* Does a policy of that direction come or go? Others keep their order. */
+static bool changes_direction(const struct making *making, enum policy_direction direction)
+{
+	const struct gateway *gateway = making->control->gateway;
+	const struct change *change = making->change;
+
+	if (!making->is_local)
+		return change->has_policies || making->n_replaced > 0 || making->is_first;
+	for (size_t i = 0; change->has_policies && i < gateway->n_policies; i++)
+		if (!change->is_kept[i] && gateway->policies[i].direction == direction)
+			return true;
+	for (size_t i = 0; change->has_policies && i < change->n_policies; i++)
+		if (change->is_owned[i] && change->policies[i].direction == direction)
+			return true;
+	return false;
+}
+
 /* Do policies lead elsewhere? */
 static bool changes_policies(const struct making *making)
 {
-	return making->change->has_policies || making->n_replaced > 0 || making->is_first;
+	return changes_direction(making, POLICY_OUT) || changes_direction(making, POLICY_IN);
 }
 
 /* Which parts of the snapshot before stay as they are. */
@@ -414,8 +363,10 @@ static unsigned parts_that_stay(const struct making *making)
 
 	if (making->is_first)
 		return 0;
-	if (!changes_policies(making))
-		stays |= SNAPSHOT_SPDS;
+	if (!changes_direction(making, POLICY_OUT))
+		stays |= SNAPSHOT_SPD_OUT;
+	if (!changes_direction(making, POLICY_IN))
+		stays |= SNAPSHOT_SPD_IN;
 	if (!changes_policies(making) && !making->change->has_routes)
 		stays |= SNAPSHOT_ALTERNATIVES;
 	if (!making->change->has_policies)
@@ -447,9 +398,15 @@ static void policies_take(struct control *control, struct change *change)
 {
 	struct gateway *gateway = control->gateway;
 
-	for (size_t i = 0; i < gateway->n_policies; i++)
-		if (!change->is_kept[i])
-			policy_fini(&gateway->policies[i]);
+	for (size_t i = 0; i < gateway->n_policies; i++) {
+		if (change->is_kept[i])
+			continue;
+		name_index_remove(&control->policy_names, gateway->policies[i].name);
+		policy_fini(&gateway->policies[i]);
+	}
+	for (size_t i = 0; i < change->n_policies; i++)
+		if (change->is_owned[i])
+			name_index_add(&control->policy_names, change->policies[i].name, 0);
 	free(gateway->policies);
 	gateway->policies = change->policies;
 	gateway->n_policies = change->n_policies;
@@ -498,16 +455,26 @@ static void gone_take(struct making *making)
 	}
 }
 
+/* Before what goes is freed. */
 static void users_count(struct making *making)
 {
 	struct control *control = making->control;
+	const struct gateway *gateway = control->gateway;
+	const struct change *change = making->change;
 
-	if (changes_policies(making)) {
-		sas_count_all_users(control);
-		return;
+	for (size_t i = 0; i < making->n_placed; i++) {
+		const struct placed *placed = &making->placed[i];
+
+		sas_count_users(control, &gateway->sas[placed->place], 1);
+		if (placed->is_exchanged)
+			sas_count_users(control, &placed->conf, -1);
 	}
-	for (size_t i = 0; i < making->n_placed; i++)
-		sas_count_users(control, &control->gateway->sas[making->placed[i].place], 1);
+	for (size_t i = 0; change->has_policies && i < gateway->n_policies; i++)
+		if (!change->is_kept[i])
+			sas_count_policy(control, &gateway->policies[i], -1);
+	for (size_t i = 0; change->has_policies && i < change->n_policies; i++)
+		if (change->is_owned[i])
+			sas_count_policy(control, &change->policies[i], 1);
 }
 
 static void watches_tell(struct making *making, uint64_t now_ns)
@@ -537,8 +504,11 @@ static void finish(struct making *making, struct snapshot *snapshot)
 {
 	path_mtus_set(making, snapshot);
 	publish(making, snapshot);
+	if (making->is_local)
+		users_count(making);
 	lists_take(making);
-	users_count(making);
+	if (!making->is_local)
+		sas_count_all_users(making->control);
 	watches_tell(making, clock_now_ns());
 	gone_take(making);
 	for (size_t i = 0; i < making->n_placed; i++) {
@@ -547,13 +517,56 @@ static void finish(struct making *making, struct snapshot *snapshot)
 	}
 }
 
+/* The SA of each policy, NULL where there is none. Those that stay have what they had. The caller frees it.
+ */
+static struct sa **policy_sas_make(const struct making *making)
+{
+	const struct control *control = making->control;
+	const struct change *change = making->change;
+	const struct gateway *after = &making->after, *gateway = control->gateway;
+	struct sa **sas = xcalloc(after->n_policies + 1, sizeof(*sas));
+	uint32_t places[2] = {0}; /* in the SPDs there are */
+
+	for (size_t i = 0, before = 0; i < after->n_policies; i++) {
+		const struct policy *policy = &after->policies[i];
+
+		if (!making->is_local || change->is_owned[i]) {
+			sas[i] = policy->n_sas > 0 ? sas_named(control, policy->sas[0]) : NULL;
+			continue;
+		}
+		while (!change->is_kept[before])
+			places[gateway->policies[before++].direction]++;
+		sas[i] = spd_sa(policy->direction == POLICY_OUT ? control->snapshot->spd_out
+								: control->snapshot->spd_in,
+			places[policy->direction]++);
+		before++;
+	}
+	return sas;
+}
+
+/* Only for SAs that policies lead to: what a change brings, and by which policies. */
+static bool brings_bundles(const struct making *making, struct sa *const *policy_sas)
+{
+	for (size_t i = 0; i < making->n_placed; i++)
+		if (!sa_is_single_esp(fresh_sa(making, i)))
+			return true;
+	for (size_t i = 0; i < making->after.n_policies; i++)
+		if (making->change->is_owned[i] && policy_sas[i] && !sa_is_single_esp(policy_sas[i]))
+			return true;
+	return false;
+}
+
 static int snapshot_make(struct making *making, struct snapshot **snapshot, struct err *err)
 {
 	struct control *control = making->control;
 	size_t *places = xcalloc(making->n_placed + 1, sizeof(*places));
+	struct sa **policy_sas = changes_policies(making) ? policy_sas_make(making) : NULL;
 	const struct apply_conf conf = {
 		.control = control,
 		.gateway = &making->after,
+		.policy_sas = policy_sas,
+		.is_local = making->is_local,
+		.brings_bundles = policy_sas && making->is_local && brings_bundles(making, policy_sas),
 		.before = control->snapshot,
 		.stays = parts_that_stay(making),
 		.fresh = places,
@@ -569,6 +582,7 @@ static int snapshot_make(struct making *making, struct snapshot **snapshot, stru
 		if (ret != 0)
 			apply_snapshot_drop(&conf, *snapshot);
 	}
+	free(policy_sas);
 	free(places);
 	return ret;
 }
@@ -589,16 +603,19 @@ static int sequences_reserve(struct making *making, struct err *err)
 
 static int all_make(struct making *making, struct snapshot **snapshot, struct err *err)
 {
-	int ret = fresh_make(making, err);
+	int ret = making->is_first ? 0 : change_check_room(making->control, making->change, err);
 
+	making->is_local = !making->is_first && change_is_local(making->control, making->change);
+	if (ret == 0)
+		ret = fresh_make(making, err);
 	if (ret != 0)
 		return ret;
 	gone_leave(making);
-	making->after = lists_after(making->control->gateway, making->change);
-	if (changes_policies(making))
-		ret = links_change(making, err);
-	else
+	making->after = change_lists_after(making->control->gateway, making->change);
+	if (making->is_local)
 		follows_link(making);
+	else
+		ret = links_change(making, err);
 	if (ret == 0)
 		ret = sequences_reserve(making, err);
 	if (ret == 0)
@@ -614,12 +631,31 @@ static void undo(struct making *making)
 		atomic_fetch_and(&making->leaving[i]->special, (uint8_t)~SA_RETIRED);
 }
 
+static bool is_empty(const struct change *change)
+{
+	return change->n_fresh == 0 && change->n_gone == 0 && !change->has_policies && !change->has_routes &&
+	       !change->has_neighbours && !change->has_icmp;
+}
+
+/* What was before a change is kept until the last worker has adopted it, which must have an end. */
+static int may_begin(const struct control *control, struct err *err)
+{
+	if (retire_pending(control) < CHANGES_PENDING_MAX)
+		return 0;
+	return err_set(
+		err, EBUSY, "a worker has not adopted the last %d changes; try again", CHANGES_PENDING_MAX);
+}
+
 int change_make(struct control *control, struct change *change, struct err *err)
 {
 	struct making making = {.control = control, .change = change, .is_first = !control->snapshot};
 	struct snapshot *snapshot = NULL;
-	int ret;
+	int ret = may_begin(control, err);
 
+	if (ret != 0 || (is_empty(change) && !making.is_first)) {
+		change_fini(change);
+		return ret;
+	}
 	pthread_mutex_lock(&control->lock);
 	ret = all_make(&making, &snapshot, err);
 	if (ret == 0)
@@ -645,8 +681,11 @@ int change_begin(struct control *control, struct err *err)
 	change.n_fresh = gateway->n_sas;
 	gateway->sas = NULL;
 	gateway->n_sas = 0;
+	for (size_t i = 0; i < gateway->n_policies; i++)
+		name_index_add(&control->policy_names, gateway->policies[i].name, 0);
 	ret = change_make(control, &change, err);
 	if (ret != 0) {
+		name_index_fini(&control->policy_names);
 		sas_fini(control);
 		return ret;
 	}
@@ -668,4 +707,5 @@ void change_end(struct control *control)
 	for (size_t i = 0; i < control->n_sas; i++)
 		sad_remove(sas_table_of(control, control->sas[i]), control->sas[i]);
 	sas_fini(control);
+	name_index_fini(&control->policy_names);
 }

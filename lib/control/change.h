@@ -6,7 +6,7 @@
  * nothing can fail any more are the SADs changed and the snapshot published. What was before is retired
  * (control/retire.h). SAs that a change does not name keep their sequence numbers, windows and counters.
  * Cost: an SA that no policy names costs the same among many as among few; a change of policies builds the
- * SPDs anew.
+ * SPD of their direction anew.
  */
 #ifndef CULVERT_CONTROL_CHANGE_H
 #define CULVERT_CONTROL_CHANGE_H
@@ -16,6 +16,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+/* Changes that some worker has not adopted; one more is refused. */
+#define CHANGES_PENDING_MAX 256
 
 struct change {
 	/* SAs to be made; one of the name of an SA that there is takes its place. The change's until made. */
@@ -54,15 +57,21 @@ void change_policy_remove(struct change *change, size_t place, const struct gate
 /* The place of the policy of that name, or -1. */
 long change_policy_find(const struct change *change, const char *name);
 
+/* The gateway with the lists that the change has in place of its own, but for SAs. Nothing is copied. */
+struct gateway change_lists_after(const struct gateway *gateway, const struct change *change);
+
+/* Is there room for all its SAs? 0, or -ENOSPC with err set. */
+int change_check_room(const struct control *control, const struct change *change, struct err *err);
+
 /*
- * Check the gateway as it would be, as a whole configuration is checked; findings go to the report. An SA or
- * two without policies are checked by themselves.
+ * Check the gateway as it would be, as a whole configuration is checked (control/change_check.h); findings go
+ * to the report.
  */
 void change_check(const struct control *control, const struct change *change, struct report *report);
 
 /*
- * Make it. Returns 0, and the change is empty; or -errno with err set, and nothing has changed. It has been
- * checked.
+ * Make it. Returns 0, and the change is empty; or -errno with err set, and nothing has changed (-EBUSY:
+ * workers don't keep up). It has been checked.
  */
 int change_make(struct control *control, struct change *change, struct err *err);
 

@@ -16,6 +16,7 @@
 #include "control/natt_watch.h"
 #include "control/neigh_proto.h"
 #include "control/ports.h"
+#include "control/sa_keys.h"
 #include "control/service.h"
 #include "control/tracing.h"
 #include "datapath/stats.h"
@@ -57,6 +58,7 @@ struct control {
 	struct ports ports;      /* control/ports.c */
 	/* control/tables.c: what workers and control share. */
 	struct rte_rcu_qsbr *qsbr;
+	size_t sas_room;     /* SAs that the two SADs, and crypto devices, have room for */
 	struct sad *sad;     /* inbound SAs */
 	struct sad *sad_out; /* outbound SAs */
 	struct neigh_table *neighbours;
@@ -76,10 +78,12 @@ struct control {
 	struct sa **sas;
 	struct control_sa **sa_notes;
 	struct name_index sa_names;
+	struct sa_keys sa_keys; /* control/sa_keys.c */
 	size_t n_sas;
 	/* control/change.c */
-	struct snapshot *snapshot; /* the published one */
-	struct retired *retired;   /* control/retire.c: what was before, until no worker has it */
+	struct name_index policy_names; /* those there are; their numbers say nothing */
+	struct snapshot *snapshot;      /* the published one */
+	struct retired *retired;        /* control/retire.c: what was before, until no worker has it */
 	pthread_mutex_t lock; /* held while the SAs and the model change: telemetry's thread reads them */
 	/* control/watches.c */
 	struct lifetime lifetime;

@@ -193,7 +193,19 @@ static void needs_add(const struct alg *alg, const struct alg_counts *counts, st
 	}
 }
 
-/* Give each device the sessions that it needs: they are a kilobyte each, and most SAs may be of another. */
+/*
+ * Of a device that so many SAs need at the start. They are a kilobyte each, and most SAs may be of another
+ * device, so that there is not room for all on each: those that come are taken to be of the same kinds, but
+ * for some.
+ */
+static size_t sessions_wanted(const struct gateway *gateway, size_t need)
+{
+	size_t room = gateway_sas_room(gateway), to_come = room > gateway->n_sas ? room - gateway->n_sas : 0;
+
+	return need + RTE_MIN(to_come, RTE_MAX(need, (size_t)MEMORY_SAS_MORE));
+}
+
+/* Give each device the sessions that it needs. */
 static int sessions_provide(const struct gateway *gateway, struct crypto *crypto, struct err *err)
 {
 	size_t needs[CRYPTO_DEVICES_MAX] = {0};
@@ -207,10 +219,10 @@ static int sessions_provide(const struct gateway *gateway, struct crypto *crypto
 	for (unsigned i = 0; i < crypto->n_devices && ret == 0; i++) {
 		struct crypto_device *device = &crypto->devices[i];
 
-		if (device->manager || needs[i] == 0)
+		if (device->manager)
 			continue;
 		rte_mempool_free(device->sessions);
-		ret = sessions_create(device, needs[i], err);
+		ret = sessions_create(device, sessions_wanted(gateway, needs[i]), err);
 	}
 	return ret;
 }

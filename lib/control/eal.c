@@ -12,6 +12,7 @@
 #include <rte_errno.h>
 
 #include "base/array.h"
+#include "base/log.h"
 
 #define EAL_ARGS_MAX   (32 + 2 * (GATEWAY_PORTS_MAX + 8))
 #define HUGEPAGES_PATH "/sys/kernel/mm/hugepages"
@@ -129,7 +130,7 @@ static void add_lcores(struct eal_args *args, const struct workers_conf *workers
 static void add_memory(struct eal_args *args, const struct gateway *gateway)
 {
 	uint64_t packets = gateway->memory.packets ? gateway->memory.packets : MEMORY_PACKETS_GUESS;
-	uint64_t bytes = packets * MEMORY_PACKET_BYTES + gateway->n_sas * MEMORY_SA_BYTES;
+	uint64_t bytes = packets * MEMORY_PACKET_BYTES + gateway_sas_room(gateway) * MEMORY_SA_BYTES;
 	uint64_t size_mb = gateway->memory.size_mb;
 	char text[32];
 
@@ -162,8 +163,22 @@ static void add_pci(struct eal_args *args, const struct gateway *gateway)
 			args_add(args, "-a");
 			args_add(args, gateway->workers.crypto[i]);
 		}
-	if (args->argc == before)
-		args_add(args, "--no-pci");
+	if (args->argc > before)
+		return;
+	args_add(args, "--no-pci");
+	/* Physical addresses, which no device asks for, are found by privileges that are given up (below). */
+	args_add(args, "--iova-mode=va");
+}
+
+/*
+ * More memory is taken where SAs and policies come while the gateway runs. Where devices want physical
+ * addresses, that needs CAP_SYS_ADMIN, which control/privileges.c gives up.
+ */
+static void growth_check(const struct memory_conf *memory)
+{
+	if (memory->hugepages && memory->size_mb == 0 && rte_eal_iova_mode() == RTE_IOVA_PA)
+		log_warning("memory can't grow once privileges are dropped, as there is no IOMMU: set "
+			    "memory.size_mb to what later changes need too");
 }
 
 int eal_begin(const struct gateway *gateway, const char *directory, struct err *err)
@@ -192,6 +207,8 @@ int eal_begin(const struct gateway *gateway, const char *directory, struct err *
 		ret = err_set(err, EIO, "DPDK's environment did not start: %s; its own messages are above",
 			rte_strerror(rte_errno));
 	args_fini(&args);
+	if (ret == 0)
+		growth_check(&gateway->memory);
 	return ret;
 }
 

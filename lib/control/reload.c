@@ -39,7 +39,8 @@ static bool workers_equal(const struct workers_conf *a, const struct workers_con
 
 static bool memory_equal(const struct memory_conf *a, const struct memory_conf *b)
 {
-	return a->hugepages == b->hugepages && a->size_mb == b->size_mb && a->packets == b->packets;
+	return a->hugepages == b->hugepages && a->size_mb == b->size_mb && a->packets == b->packets &&
+	       a->sas == b->sas;
 }
 
 static bool metrics_equal(const struct metrics_conf *a, const struct metrics_conf *b)

@@ -81,6 +81,7 @@ void sas_append(struct control *control, struct sa_conf *conf, struct sa *sa)
 	*array_append(&control->sas, &control->n_sas) = sa;
 	control->sa_notes[index]->index = index;
 	name_index_add(&control->sa_names, gateway->sas[index].name, index);
+	sa_keys_add(&control->sa_keys, &gateway->sas[index].key, control->sa_notes[index]);
 	*conf = (struct sa_conf){0};
 }
 
@@ -91,6 +92,8 @@ void sas_exchange(struct control *control, size_t index, struct sa_conf *conf, s
 
 	/* The index borrows the name, which is the same. */
 	name_index_remove(&control->sa_names, before.name);
+	sa_keys_remove(&control->sa_keys, &before.key, control->sa_notes[index]);
+	sa_keys_add(&control->sa_keys, &conf->key, control->sa_notes[index]);
 	control->gateway->sas[index] = *conf;
 	control->sas[index] = *sa;
 	control->sa_notes[index]->icv_told = false;
@@ -128,6 +131,7 @@ struct sa *sas_take(struct control *control, size_t index, struct sa_conf *conf)
 
 	*conf = control->gateway->sas[index];
 	name_index_remove(&control->sa_names, conf->name);
+	sa_keys_remove(&control->sa_keys, &conf->key, control->sa_notes[index]);
 	note_destroy(control->sa_notes[index]);
 	last_move(control, index);
 	return sa;
@@ -147,6 +151,14 @@ void sas_count_users(struct control *control, const struct sa_conf *conf, int mo
 	user_count(control, conf->after, more);
 }
 
+void sas_count_policy(struct control *control, const struct policy *policy, int more)
+{
+	for (size_t i = 0; i < policy->n_sas; i++)
+		user_count(control, policy->sas[i], more);
+	for (size_t i = 0; i < policy->n_alternatives; i++)
+		user_count(control, policy->alternatives[i], more);
+}
+
 void sas_count_all_users(struct control *control)
 {
 	const struct gateway *gateway = control->gateway;
@@ -155,14 +167,8 @@ void sas_count_all_users(struct control *control)
 		control->sa_notes[i]->n_users = 0;
 	for (size_t i = 0; i < gateway->n_sas; i++)
 		sas_count_users(control, &gateway->sas[i], 1);
-	for (size_t i = 0; i < gateway->n_policies; i++) {
-		const struct policy *policy = &gateway->policies[i];
-
-		for (size_t j = 0; j < policy->n_sas; j++)
-			user_count(control, policy->sas[j], 1);
-		for (size_t j = 0; j < policy->n_alternatives; j++)
-			user_count(control, policy->alternatives[j], 1);
-	}
+	for (size_t i = 0; i < gateway->n_policies; i++)
+		sas_count_policy(control, &gateway->policies[i], 1);
 }
 
 struct sad *sas_table_of(const struct control *control, const struct sa *sa)
@@ -180,6 +186,7 @@ void sas_fini(struct control *control)
 	free(control->sas);
 	free(control->sa_notes);
 	name_index_fini(&control->sa_names);
+	sa_keys_fini(&control->sa_keys);
 	control->sas = NULL;
 	control->sa_notes = NULL;
 	control->n_sas = 0;

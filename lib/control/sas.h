@@ -14,11 +14,12 @@
 
 /* What control knows of an SA beside the SA and its configuration. */
 struct control_sa {
-	size_t index;     /* in control->sas */
-	unsigned n_users; /* how often policies and other SAs name it */
-	bool is_fresh;    /* the change that is being made brought it */
-	bool icv_told;    /* the hint of control/icv_hint.h was given */
-	char *last_event; /* the last auditable packet, as the log has it; NULL: none */
+	size_t index;        /* in control->sas */
+	unsigned n_users;    /* how often policies and other SAs name it */
+	unsigned n_released; /* and how often those that go; control/change_check.c */
+	bool is_fresh;       /* the change that is being made brought it */
+	bool icv_told;       /* the hint of control/icv_hint.h was given */
+	char *last_event;    /* the last auditable packet, as the log has it; NULL: none */
 };
 
 /* The SA of that name, or NULL. */
@@ -42,6 +43,8 @@ struct sa *sas_take(struct control *control, size_t index, struct sa_conf *conf)
 
 /* Count the SAs that this configuration names as used once more (1) or less (-1). */
 void sas_count_users(struct control *control, const struct sa_conf *conf, int more);
+/* The same of a policy. */
+void sas_count_policy(struct control *control, const struct policy *policy, int more);
 /* Count all uses anew, by policies and by SAs. */
 void sas_count_all_users(struct control *control);
 

@@ -400,8 +400,9 @@ static int dirty_write(struct seq_store *store, struct err *err)
 /* The SAs get what is written, and what need not be. */
 static void planned_grant(struct seq_store *store)
 {
-	for (size_t i = 0; store->n_planned > 0 && i < store->n_leases; i++) {
-		struct lease *lease = &store->leases[i];
+	/* From the end, where new SAs are: they don't wait for a walk past all the others. */
+	for (size_t i = store->n_leases; store->n_planned > 0 && i > 0; i--) {
+		struct lease *lease = &store->leases[i - 1];
 
 		if (!lease->is_planned || (store->records[lease->record].is_dirty && !lease->is_reusable))
 			continue;
@@ -416,7 +417,8 @@ static void planned_grant(struct seq_store *store)
 
 int seq_store_commit(struct seq_store *store, struct err *err)
 {
-	int ret = dirty_write(store, err);
+	/* What was given back is written with what is taken next: until then, it only is not used. */
+	int ret = store->n_planned > 0 ? dirty_write(store, err) : 0;
 
 	planned_grant(store);
 	return ret == 0 ? 0 : with_way_out(ret, err);

@@ -24,15 +24,16 @@ int tables_create(struct control *control, struct err *err)
 {
 	int socket = (int)rte_socket_id();
 	int ret = qsbr_create(control, err);
+	size_t room = control->sas_room = gateway_sas_room(control->gateway);
 	const struct sad_conf sad = {
-		.capacity = (uint32_t)control->gateway->n_sas,
+		.capacity = (uint32_t)room,
 		.n_workers = (unsigned)control->gateway->workers.n_lcores,
 		.qsbr = control->qsbr,
 		.socket = socket,
 	};
 	const struct sad_conf sad_out = {
 		.name = "culvert_sad_out",
-		.capacity = (uint32_t)control->gateway->n_sas,
+		.capacity = (uint32_t)room,
 		.qsbr = control->qsbr,
 		.socket = socket,
 	};

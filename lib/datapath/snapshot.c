@@ -5,11 +5,10 @@
 /* The pointers of some parts. */
 static void parts_copy(struct snapshot *to, const struct snapshot *from, unsigned parts)
 {
-	if (parts & SNAPSHOT_SPDS) {
+	if (parts & SNAPSHOT_SPD_OUT)
 		to->spd_out = from->spd_out;
+	if (parts & SNAPSHOT_SPD_IN)
 		to->spd_in = from->spd_in;
-		to->has_bundles = from->has_bundles;
-	}
 	if (parts & SNAPSHOT_ALTERNATIVES) {
 		to->alternatives_out = from->alternatives_out;
 		to->alternatives_in = from->alternatives_in;

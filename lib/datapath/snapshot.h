@@ -35,7 +35,8 @@ struct snapshot_port {
 
 /* What a snapshot may take over from the one before. */
 enum snapshot_part {
-	SNAPSHOT_SPDS = 1 << 0, /* and has_bundles */
+	SNAPSHOT_SPD_OUT = 1 << 0,
+	SNAPSHOT_SPD_IN = 1 << 5,
 	SNAPSHOT_ALTERNATIVES = 1 << 1,
 	SNAPSHOT_ROUTES = 1 << 2,
 	SNAPSHOT_ACQUIRES = 1 << 3,

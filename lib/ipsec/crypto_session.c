@@ -269,7 +269,7 @@ int crypto_session_create(const struct crypto *crypto, const struct crypto_sessi
 		ret = device->manager ? direct_session_create(device, conf, session)
 				      : cryptodev_session_create(crypto, device, conf, session);
 		if (ret == -ENOMEM)
-			return err_set(err, ENOMEM, "%s has no session left", device->name);
+			return err_set(err, ENOMEM, "%s has no session left; raise memory.sas", device->name);
 		if (ret == 0) {
 			session->queue = (uint8_t)i;
 			return 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_cycles.h>
 #include <rte_errno.h>
 #include <rte_hash.h>
 #include <rte_hash_crc.h>
@@ -51,7 +52,8 @@ struct recent {
 	struct sa *sa; /* NULL: never used */
 };
 
-#define RECENT_SLOTS 32768 /* of each worker, a power of two: half a megabyte */
+#define RECENT_SLOTS    32768 /* of each worker, a power of two: half a megabyte */
+#define WORKERS_WAIT_MS 100   /* for places of removed SAs */
 
 /*
  * SAs by source are few, if there are any: how many have an SPI that falls into each of these places. In the
@@ -170,16 +172,26 @@ void sad_destroy(struct sad *sad)
 	rte_free(sad);
 }
 
+/* Until every worker has passed a quiescent state, or for so long. */
+static void workers_wait(struct rte_rcu_qsbr *qsbr)
+{
+	uint64_t token = rte_rcu_qsbr_start(qsbr);
+
+	for (unsigned ms = 0; ms < WORKERS_WAIT_MS && rte_rcu_qsbr_check(qsbr, token, false) != 1; ms++)
+		rte_delay_us_sleep(1000);
+}
+
 /*
  * Slots of removed keys come back only when every worker has passed a quiescent state. A table that seems
- * full may be full of those, so wait for the workers once; they never rest without saying so.
+ * full may be full of those, so wait for the workers once; they never rest without saying so, and one that
+ * hangs must not stop control too.
  */
 static int key_add(struct sad *sad, struct rte_hash *hash, const struct sad_key *key, struct sa *sa)
 {
 	int ret = rte_hash_add_key_data(hash, key, sa);
 
 	if (ret == -ENOSPC) {
-		rte_rcu_qsbr_synchronize(sad->qsbr, RTE_QSBR_THRID_INVALID);
+		workers_wait(sad->qsbr);
 		ret = rte_hash_add_key_data(hash, key, sa);
 	}
 	return ret;
@@ -201,12 +213,21 @@ static void lookups_count(struct sad *sad, const struct sa *sa, int change)
 }
 
 /* Another SA of the same kind that the same packets would find, or NULL. */
-static const struct sa *find_same(const struct sad *sad, const struct sad_key *key)
+static struct sa *find_same(const struct sad *sad, const struct sad_key *key)
 {
 	struct rte_hash *hash = hash_of(sad, key->lookup);
 	void *other;
 
 	return hash && rte_hash_lookup_data(hash, key, &other) >= 0 ? other : NULL;
+}
+
+struct sa *sad_find_same(const struct sad *sad, const struct sa_conf *conf)
+{
+	struct sad_key key =
+		key_make((uint8_t)conf->lookup, rte_cpu_to_be_32(conf->spi), (uint8_t)conf->protocol,
+			conf->destination.family, conf->destination.bytes, conf->source.bytes);
+
+	return find_same(sad, &key);
 }
 
 int sad_add(struct sad *sad, struct sa *sa, struct err *err)

@@ -55,6 +55,9 @@ uint32_t sad_capacity(const struct sad *sad);
 struct sa *sad_find(const struct sad *sad, uint8_t protocol, rte_be32_t spi,
 	const struct ip_addr *destination, const struct ip_addr *source);
 
+/* The SA, or NULL, because of which sad_add would refuse one of that configuration. The writer. */
+struct sa *sad_find_same(const struct sad *sad, const struct sa_conf *conf);
+
 /* SPI (of IPComp the CPI) and, but of IPComp, sequence number of a packet that sad_lookup has found long
  * enough. */
 rte_be32_t sad_spi_one(struct rte_mbuf *m);

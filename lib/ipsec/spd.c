@@ -434,6 +434,11 @@ bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index)
 	return spd->entries[index].icmp_errors;
 }
 
+struct sa *spd_sa(const struct spd *spd, uint32_t index)
+{
+	return spd->entries[index].sa;
+}
+
 void spd_out(struct burst *burst, struct burst *protect, struct burst *no_sa, struct burst *errors,
 	struct drops *drops)
 {

@@ -71,6 +71,9 @@ void spd_find(
 /* Does the rule of that index, which a packet matched, take ICMP errors about its packets? */
 bool spd_takes_icmp_errors(const struct spd *spd, uint32_t index);
 
+/* The SA of the rule of that index. */
+struct sa *spd_sa(const struct spd *spd, uint32_t index);
+
 /* pkt->action where no policy matches; policy_sa and policy are zero then. */
 #define SPD_NO_POLICY UINT8_MAX
 

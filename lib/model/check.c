@@ -507,6 +507,9 @@ static void check_sas(struct check *check)
 	static const struct same spi = {compare_spis, same_spi}, key = {compare_keys, same_key};
 	const struct gateway *gateway = check->gateway;
 
+	if (gateway->n_sas > gateway_sas_room(gateway))
+		report_add(check->report, "memory.sas", "has room for %u SAs, and there are %zu",
+			gateway->memory.sas, gateway->n_sas);
 	for (size_t i = 0; i < gateway->n_sas; i++)
 		check_sa(check, &gateway->sas[i]);
 	find_same(check, gateway->n_sas, &spi);

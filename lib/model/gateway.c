@@ -61,6 +61,11 @@ void gateway_fini(struct gateway *gateway)
 	gateway_init(gateway);
 }
 
+size_t gateway_sas_room(const struct gateway *gateway)
+{
+	return gateway->memory.sas ? gateway->memory.sas : 2 * gateway->n_sas + MEMORY_SAS_MORE;
+}
+
 int gateway_find_port(const struct gateway *gateway, const char *name)
 {
 	for (size_t i = 0; i < gateway->n_ports; i++)

@@ -66,10 +66,14 @@ struct workers_conf {
 				   rest */
 };
 
+/* SAs that there is room for beside twice those of the file: each may be rekeyed, and others come. */
+#define MEMORY_SAS_MORE 1024
+
 struct memory_conf {
 	bool hugepages;
 	uint32_t size_mb; /* 0: as needed, from the hugepages there are */
 	uint32_t packets; /* packet buffers in the pool; 0: computed from ports and workers */
+	uint32_t sas;     /* that there is room for; 0: gateway_sas_room() */
 };
 
 /* For each worker, at least. */
@@ -131,6 +135,9 @@ void gateway_init(struct gateway *gateway);
 
 /* Wipe the keys and free all that the gateway owns; it is empty again. */
 void gateway_fini(struct gateway *gateway);
+
+/* How many SAs there is to be room for, those that come while it runs among them. */
+size_t gateway_sas_room(const struct gateway *gateway);
 
 /* Index of the port, or -1. For the names of SAs and policies, which are many, see model/name_index.h. */
 int gateway_find_port(const struct gateway *gateway, const char *name);

@@ -401,7 +401,7 @@ class Daemon:
         return self
 
     def wait_ready(self):
-        return self.wait_until(lambda: "forwarding" in self.stderr(), lambda: "it forwards")
+        return self.wait_until(lambda: "forwarding" in self.stderr(), lambda: "it forwards", SETTLE_SECONDS_MAX)
 
     def wait_settled(self, n_packets):
         """Until so many packets were received and each is accounted for, twice in the same way."""

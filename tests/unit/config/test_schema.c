@@ -142,6 +142,7 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert(gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 0);
 	ck_assert_uint_eq(gateway.memory.packets, 0);
+	ck_assert_uint_eq(gateway.memory.sas, 0);
 	ck_assert_uint_eq(gateway.icmp.n_accept, 1);
 	ck_assert_int_eq(gateway.icmp.accept[0], ICMP_KIND_TOO_BIG);
 	ck_assert_uint_eq(gateway.icmp.path_mtu_min_ipv4, 576);
@@ -176,7 +177,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 	char *printed = load_text(
 		"control: {directory: /run/c, audit: false}\n"
 		"capture: {directory: /var/c, allow_inner: true}\n"
-		"memory: {hugepages: false, size_mb: 512, packets: 8192}\n"
+		"memory: {hugepages: false, size_mb: 512, packets: 8192, sas: 70}\n"
 		"icmp: {accept: [unreachable, parameter_problem], path_mtu_min_ipv4: 68, path_mtu_min_ipv6: "
 		"1400,\n"
 		"  path_mtu_age_s: 300}\n"
@@ -201,6 +202,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 	ck_assert_str_eq(gateway.control_directory, "/run/c");
 	ck_assert(!gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 512);
+	ck_assert_uint_eq(gateway.memory.sas, 70);
 	ck_assert_uint_eq(gateway.memory.packets, 8192);
 	ck_assert_uint_eq(gateway.icmp.n_accept, 2);
 	ck_assert_int_eq(gateway.icmp.accept[0], ICMP_KIND_UNREACHABLE);

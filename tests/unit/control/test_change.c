@@ -1,4 +1,5 @@
 #include "control/change.h"
+#include "control/change_check.h"
 
 #include "base/array.h"
 #include "config/load.h"
@@ -10,6 +11,7 @@
 #include "support/eal.h"
 #include "support/gateway.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,9 +199,10 @@ START_TEST(an_sa_whose_spi_is_taken_is_refused_and_nothing_changes)
 	ck_assert_int_eq(sas_add("sas: {c: {spi: 0x1003, " ESP_OUT ", " KEY("4") "}, "
 										 "d: {spi: 0x2001, " ESP_IN
 										 ", " KEY("5") "}}"),
-		-EEXIST);
+		-EINVAL);
 
-	ck_assert_ptr_nonnull(strstr(err.text, "0x00002001"));
+	ck_assert_str_eq(report.findings[0].path, "sas.d.spi");
+	ck_assert_ptr_nonnull(strstr(report.findings[0].text, "0x00002001"));
 	ck_assert_ptr_eq(env.control.snapshot, before);
 	ck_assert_ptr_null(sa_of("c"));
 	ck_assert_ptr_null(sa_of("d"));
@@ -272,14 +275,30 @@ START_TEST(a_policy_that_gets_another_sa_sends_by_it)
 }
 END_TEST
 
+START_TEST(a_worker_that_hangs_stops_changes_in_the_end_and_no_more)
+{
+	unsigned n = 0;
+	int ret;
+
+	while ((ret = sas_add("sas: {c: {spi: 0x1003, " ESP_OUT ", " KEY("4") "}}")) == 0 &&
+		(ret = sa_delete("c")) == 0)
+		n += 2;
+
+	ck_assert_int_eq(ret, -EBUSY);
+	ck_assert_uint_eq(n, CHANGES_PENDING_MAX);
+	ck_assert_uint_eq(send_packet(), 0x1001);
+	retire_poll(&env.control);
+	ck_assert_int_eq(sas_add("sas: {c: {spi: 0x1003, " ESP_OUT ", " KEY("4") "}}"), 0);
+}
+END_TEST
+
 START_TEST(a_reload_of_the_same_changes_nothing)
 {
 	const struct snapshot *before = env.control.snapshot;
 
 	ck_assert_int_eq(reload(SITE), 0);
 	ck_assert_uint_eq(summary.policies.added + summary.policies.changed + summary.policies.removed, 0);
-	ck_assert_ptr_eq(env.control.snapshot->spd_out, before->spd_out);
-	ck_assert_ptr_eq(env.control.snapshot->routes, before->routes);
+	ck_assert_ptr_eq(env.control.snapshot, before);
 	ck_assert_uint_eq(send_packet(), 0x1001);
 }
 END_TEST
@@ -475,6 +494,270 @@ START_TEST(the_last_sa_takes_the_place_of_one_that_goes)
 }
 END_TEST
 
+// ALG-1
+START_TEST(an_sa_with_the_key_of_another_is_a_finding)
+{
+	ck_assert_int_eq(sas_add("sas: {c: {spi: 0x1003, " ESP_OUT ", " KEY("2") "}}"), -EINVAL);
+	ck_assert_str_eq(report.findings[0].path, "sas.c");
+	ck_assert_ptr_nonnull(strstr(report.findings[0].text, "same key as 'b'"));
+	report_fini(&report);
+	report_init(&report);
+	ck_assert_int_eq(sa_delete("b"), 0);
+	ck_assert_int_eq(sas_add("sas: {c: {spi: 0x1003, " ESP_OUT ", " KEY("2") "}}"), 0);
+}
+END_TEST
+
+static int sa_add_numbered(unsigned i)
+{
+	char yaml[256];
+
+	snprintf(yaml, sizeof(yaml), "sas: {n%u: {spi: %u, " ESP_OUT ", key: '0x%040x'}}", i, 0x3000 + i,
+		i + 1);
+	return sas_add(yaml);
+}
+
+START_TEST(sas_find_room_until_it_is_full_and_then_nothing_changes)
+{
+	const struct snapshot *before;
+	unsigned n = 0;
+
+	ck_assert_uint_eq(env.control.sas_room, 2 * 3 + MEMORY_SAS_MORE);
+	while (env.control.n_sas < env.control.sas_room) {
+		ck_assert_int_eq(sa_add_numbered(n++), 0);
+		worker_adopt(env.worker);
+		retire_poll(&env.control);
+	}
+	before = env.control.snapshot;
+	ck_assert_int_eq(sa_add_numbered(n), -EINVAL);
+
+	ck_assert_str_eq(report.findings[0].path, "memory.sas");
+	ck_assert_ptr_nonnull(strstr(report.findings[0].text, "set memory.sas to more"));
+	ck_assert_ptr_eq(env.control.snapshot, before);
+	ck_assert_uint_eq(env.control.n_sas, env.control.sas_room);
+	ck_assert_uint_eq(send_packet(), 0x1001);
+	report_fini(&report);
+	report_init(&report);
+	ck_assert_int_eq(sa_delete("n0"), 0);
+	ck_assert_int_eq(sa_add_numbered(n), 0);
+}
+END_TEST
+
+/* A reload is not checked by itself before it is made: the file was. */
+START_TEST(a_reload_that_finds_no_room_changes_nothing)
+{
+	env.control.sas_room = 3;
+	ck_assert_int_eq(reload(HEAD ROUTES NEIGHBOURS "sas:\n" SA_A SA_B SA_IN "  c: {spi: 0x1003, " ESP_OUT
+						       ", " KEY("4") "}\n"
+								     "policies:\n" POLICY_OUT_BY("c")
+									     POLICY_IN_BY("in")),
+		-ENOSPC);
+	ck_assert_ptr_nonnull(strstr(err.text, "memory.sas"));
+	ck_assert_uint_eq(env.control.n_sas, 3);
+	ck_assert_uint_eq(send_packet(), 0x1001);
+}
+END_TEST
+
+/* Random changes of a small world, so that they often collide. */
+#define RANDOM_CHANGES  4000
+#define RANDOM_SAS      6
+#define RANDOM_POLICIES 4
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t limit)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)((random_state >> 16) % limit);
+}
+
+static void random_sa_write(FILE *yaml, unsigned name)
+{
+	bool inbound = random_below(2), in_udp = random_below(4) == 0;
+
+	fprintf(yaml, "  r%u: {spi: %u, %s, key: '0x%040x'", name, 0x4000 + random_below(8),
+		inbound ? ESP_IN : ESP_OUT, 1 + random_below(12));
+	if (in_udp)
+		fputs(", encap: udp", yaml);
+	if (!inbound && in_udp && random_below(2))
+		fprintf(yaml, ", follows: r%u", random_below(RANDOM_SAS));
+	if (random_below(6) == 0)
+		fprintf(yaml, ", after: r%u", random_below(RANDOM_SAS));
+	if (random_below(8) == 0)
+		fputs(", mode: transport", yaml);
+	fputs("}\n", yaml);
+}
+
+static void random_policy_write(FILE *yaml, unsigned name)
+{
+	bool inbound = random_below(2);
+
+	fprintf(yaml, "  - {name: p%u, direction: %s, action: protect, %s: 10.%u.0.0/16, sas: [r%u", name,
+		inbound ? "in" : "out", inbound ? "source" : "destination", 3 + random_below(4),
+		random_below(RANDOM_SAS));
+	if (random_below(6) == 0)
+		fprintf(yaml, ", r%u", random_below(RANDOM_SAS));
+	fputs("]", yaml);
+	if (random_below(6) == 0)
+		fprintf(yaml, ", alternatives: [r%u]", random_below(RANDOM_SAS));
+	fputs("}\n", yaml);
+}
+
+static char *random_part_yaml(void)
+{
+	char *text;
+	size_t length;
+	FILE *yaml = open_memstream(&text, &length);
+	unsigned sas = random_below(1u << RANDOM_SAS) & random_below(1u << RANDOM_SAS);
+	unsigned n_policies = random_below(3);
+
+	fputs(sas ? "sas:\n" : "sas: {}\n", yaml);
+	for (unsigned i = 0; i < RANDOM_SAS; i++)
+		if (sas & 1u << i)
+			random_sa_write(yaml, i);
+	fputs(n_policies > 0 ? "policies:\n" : "policies: []\n", yaml);
+	for (unsigned i = 0; i < n_policies; i++)
+		random_policy_write(yaml, random_below(RANDOM_POLICIES));
+	fclose(yaml);
+	return text;
+}
+
+static bool random_part_read(struct gateway *part)
+{
+	char *yaml = random_part_yaml();
+	int ret = config_read_part("/none/site.yaml", yaml, strlen(yaml), part, &report);
+
+	free(yaml);
+	report_fini(&report);
+	report_init(&report);
+	return ret == 0;
+}
+
+static bool part_has(const struct gateway *part, const char *name)
+{
+	for (size_t i = 0; i < part->n_sas; i++)
+		if (strcmp(part->sas[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void random_gone_choose(const struct gateway *part, struct change *change)
+{
+	const struct gateway *gateway = &env.gateway;
+
+	for (size_t i = 0; i < gateway->n_sas; i++)
+		if (random_below(5) == 0 && !part_has(part, gateway->sas[i].name))
+			*array_append(&change->gone, &change->n_gone) = gateway->sas[i].name;
+}
+
+static void random_policies_choose(struct gateway *part, struct change *change)
+{
+	if (part->n_policies == 0 && random_below(2))
+		return;
+	change_policies_begin(change, &env.gateway);
+	for (size_t i = change->n_policies; i-- > 0;)
+		if (random_below(3) == 0)
+			change_policy_remove(change, i, &env.gateway);
+	for (size_t i = 0; i < part->n_policies; i++)
+		change_policy_insert(
+			change, random_below((uint32_t)change->n_policies + 1), &part->policies[i]);
+}
+
+static bool random_change(struct change *change)
+{
+	struct gateway part;
+
+	change_init(change);
+	if (!random_part_read(&part))
+		return false;
+	random_gone_choose(&part, change);
+	random_policies_choose(&part, change);
+	change->fresh = part.sas;
+	change->n_fresh = part.n_sas;
+	part.sas = NULL;
+	part.n_sas = 0;
+	gateway_fini(&part);
+	return true;
+}
+
+static size_t findings_of(void (*check)(const struct control *, const struct change *, struct report *),
+	const struct change *change)
+{
+	struct report found;
+	size_t n;
+
+	report_init(&found);
+	check(&env.control, change, &found);
+	n = report_total(&found);
+	report_fini(&found);
+	return n;
+}
+
+/* What counts and points is as if it had been made anew. */
+static void state_check(void)
+{
+	const struct gateway *gateway = &env.gateway;
+	unsigned users[64];
+	uint32_t places[2] = {0};
+
+	ck_assert_uint_le(env.control.n_sas, RTE_DIM(users));
+	for (size_t i = 0; i < env.control.n_sas; i++) {
+		ck_assert_uint_eq(env.control.sa_notes[i]->n_released, 0);
+		ck_assert_ptr_eq(
+			sa_keys_find(&env.control.sa_keys, &gateway->sas[i].key), env.control.sa_notes[i]);
+		users[i] = env.control.sa_notes[i]->n_users;
+	}
+	sas_count_all_users(&env.control);
+	for (size_t i = 0; i < env.control.n_sas; i++)
+		ck_assert_uint_eq(env.control.sa_notes[i]->n_users, users[i]);
+	for (size_t i = 0; i < gateway->n_policies; i++) {
+		const struct policy *policy = &gateway->policies[i];
+		const struct snapshot *snapshot = env.control.snapshot;
+
+		ck_assert_int_ge(name_index_find(&env.control.policy_names, policy->name), 0);
+		ck_assert_ptr_eq(
+			spd_sa(policy->direction == POLICY_OUT ? snapshot->spd_out : snapshot->spd_in,
+				places[policy->direction]++),
+			policy->n_sas > 0 ? sa_of(policy->sas[0]) : NULL);
+	}
+}
+
+START_TEST(a_change_alone_is_accepted_where_the_whole_would_be)
+{
+	unsigned n_good = 0, n_local = 0, n_made = 0;
+	struct change change;
+
+	random_state = 88172645463325252u;
+	for (unsigned i = 0; i < RANDOM_CHANGES; i++) {
+		size_t of_whole;
+		bool is_good;
+
+		if (!random_change(&change)) {
+			change_fini(&change);
+			continue;
+		}
+		of_whole = findings_of(change_check_whole, &change);
+		ck_assert_msg(findings_of(change_check, &change) == of_whole, "change %u", i);
+		is_good = of_whole == 0;
+		n_good += is_good;
+		n_local += is_good && change_is_local(&env.control, &change);
+		if (is_good && change_make(&env.control, &change, &err) == 0) {
+			n_made++;
+			state_check();
+		}
+		change_fini(&change);
+		worker_adopt(env.worker);
+		retire_poll(&env.control);
+	}
+	/* The test tests something: many of each kind. */
+	ck_assert_uint_gt(n_good, RANDOM_CHANGES / 20);
+	ck_assert_uint_gt(n_local, RANDOM_CHANGES / 40);
+	ck_assert_uint_gt(n_good - n_local, RANDOM_CHANGES / 200);
+	ck_assert_uint_gt(n_made, RANDOM_CHANGES / 40);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("control/change");
@@ -489,6 +772,7 @@ int main(void)
 	tcase_add_test(tcase, an_sa_is_destroyed_when_every_worker_has_adopted_that_it_is_gone);
 	tcase_add_test(tcase, a_worker_that_lags_keeps_all_that_it_may_hold);
 	tcase_add_test(tcase, a_policy_that_gets_another_sa_sends_by_it);
+	tcase_add_test(tcase, a_worker_that_hangs_stops_changes_in_the_end_and_no_more);
 	tcase_add_test(tcase, a_reload_of_the_same_changes_nothing);
 	tcase_add_test(tcase, an_sa_that_is_gone_from_the_file_goes_and_one_that_is_new_comes);
 	tcase_add_test(tcase, packets_of_an_sa_that_is_gone_are_of_no_sa);
@@ -500,6 +784,10 @@ int main(void)
 	tcase_add_test(tcase, three_inbound_sas_are_valid_together);
 	tcase_add_test(tcase, a_responder_sends_by_the_old_sa_until_the_new_one_has_received);
 	tcase_add_test(tcase, the_last_sa_takes_the_place_of_one_that_goes);
+	tcase_add_test(tcase, an_sa_with_the_key_of_another_is_a_finding);
+	tcase_add_test(tcase, sas_find_room_until_it_is_full_and_then_nothing_changes);
+	tcase_add_test(tcase, a_reload_that_finds_no_room_changes_nothing);
+	tcase_add_test(tcase, a_change_alone_is_accepted_where_the_whole_would_be);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);
 }

@@ -84,6 +84,24 @@ START_TEST(the_first_device_that_knows_an_algorithm_counts)
 }
 END_TEST
 
+/* As many again of a device's own kinds, but no more than there is room for in all. */
+START_TEST(a_device_has_sessions_for_sas_that_come)
+{
+	uint32_t spare;
+
+	gateway.memory.sas = 2;
+	sa_add("aes128-sha256", true, false);
+	sa_add("aes128-sha256", false, false);
+	spare = sessions_of(1) - 2;
+	gateway.memory.sas = 7;
+	ck_assert_uint_eq(sessions_of(1), spare + 2 + 5);
+	gateway.memory.sas = 1000000;
+	ck_assert_uint_eq(sessions_of(1), spare + 2 + MEMORY_SAS_MORE);
+	gateway.memory.sas = 0;
+	ck_assert_uint_eq(sessions_of(1), spare + 2 + MEMORY_SAS_MORE);
+}
+END_TEST
+
 /* sa_create says so, with the SA's name. */
 START_TEST(an_algorithm_that_no_device_knows_is_no_fault_here)
 {
@@ -104,6 +122,7 @@ int main(void)
 	tcase_add_checked_fixture(cases, setup, eal_teardown);
 	tcase_add_test(cases, a_device_has_sessions_for_the_sas_that_get_it);
 	tcase_add_test(cases, the_first_device_that_knows_an_algorithm_counts);
+	tcase_add_test(cases, a_device_has_sessions_for_sas_that_come);
 	tcase_add_test(cases, an_algorithm_that_no_device_knows_is_no_fault_here);
 	return eal_run_suite(suite);
 }

@@ -98,6 +98,15 @@ START_TEST(an_sa_that_no_policy_uses_is_no_fault)
 }
 END_TEST
 
+START_TEST(more_sas_than_there_is_room_for_are_a_fault)
+{
+	gateway.memory.sas = (uint32_t)gateway.n_sas;
+	ASSERT_NO_FINDING();
+	sample_add_sa(&gateway, "spare", 0x3001, "198.51.100.1", "192.0.2.1");
+	ASSERT_FINDINGS("memory.sas: has room for 2 SAs, and there are 3");
+}
+END_TEST
+
 START_TEST(a_gateway_needs_a_protected_port)
 {
 	gateway.ports[0].side = SIDE_UNPROTECTED;
@@ -644,6 +653,7 @@ int main(void)
 		tcase, a_ports_address_is_a_hosts, 0, (int)(sizeof(no_hosts) / sizeof(no_hosts[0])));
 	tcase_add_test(tcase, a_gateway_without_faults_has_no_finding);
 	tcase_add_test(tcase, an_sa_that_no_policy_uses_is_no_fault);
+	tcase_add_test(tcase, more_sas_than_there_is_room_for_are_a_fault);
 	tcase_add_test(tcase, a_gateway_needs_a_protected_port);
 	tcase_add_test(tcase, a_gateway_needs_an_unprotected_port);
 	tcase_add_test(tcase, each_worker_needs_buffers);
