@@ -15,7 +15,7 @@
 #define IDLE_SLEEP_MAX_US  10000
 #define MEMORY_SIZE_MAX_MB (16u << 20)
 #define MEMORY_SAS_MAX     (1u << 24)
-#define MEMORY_PACKETS_MIN 512
+#define MEMORY_PACKETS_MIN MEMORY_PACKETS_EACH
 #define MEMORY_PACKETS_MAX (4u << 20)
 #define ICMP_KINDS_MAX     4
 #define PROTOCOL_UDPLITE   136
@@ -104,7 +104,7 @@ static const struct schema_key memory_keys[] = {
 		.fallback = "0", .doc = "Memory to take at the start; 0 takes what is needed, as it is needed."},
 	{"packets", .type = &read_number, FIELD(struct memory_conf, packets), .or_zero = true, .fallback = "0",
 		.min = MEMORY_PACKETS_MIN, .max = MEMORY_PACKETS_MAX, .unit = "packets",
-		.doc = "Packet buffers in the pool; 0 computes it from ports and workers."},
+		.doc = "Packet buffers in the pool, 512 for each worker at least; 0 computes it from ports and workers."},
 	{"sas", .type = &read_number, FIELD(struct memory_conf, sas), .max = MEMORY_SAS_MAX, .unit = "SAs", .fallback = "0",
 		.doc = "SAs that there is room for, those that are added while the gateway runs among them; 0 makes room for twice as many as the file has, and 1,024 more."},
 };

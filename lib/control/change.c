@@ -587,12 +587,18 @@ static int snapshot_make(struct making *making, struct snapshot **snapshot, stru
 	return ret;
 }
 
-/* One write for all that are fresh. */
+static bool wants_numbers(const struct making *making)
+{
+	for (size_t i = 0; i < making->n_placed; i++)
+		if (fresh_sa(making, i)->seq_lease != 0)
+			return true;
+	return false;
+}
+
+/* One write for all that are fresh. Those that send nothing go without, even if the disk is full. */
 static int sequences_reserve(struct making *making, struct err *err)
 {
-	struct seq_store *sequences = making->control->sequences;
-
-	return sequences && making->n_placed > 0 ? seq_store_commit(sequences, err) : 0;
+	return wants_numbers(making) ? seq_store_commit(making->control->sequences, err) : 0;
 }
 
 static int all_make(struct making *making, struct snapshot **snapshot, struct err *err)

@@ -128,6 +128,7 @@ static json_t *port_json(const struct control *control, const struct stats *stat
 	put_number(port, "tx_bytes", stats->tx_bytes[i]);
 	put_number(port, "drops", stats->port_drops[i]);
 	put_number(port, "missed", stats->missed[i]);
+	put_number(port, "tx_errors", stats->tx_errors[i]);
 	return port;
 }
 

@@ -30,8 +30,10 @@ void control_statistics(const struct control *control, struct stats *stats)
 	for (size_t i = 0; i < control->ports.n_ports; i++) {
 		struct rte_eth_stats port;
 
-		if (rte_eth_stats_get(control->ports.ports[i].ethdev, &port) == 0)
-			stats->missed[i] = port.imissed + port.ierrors + port.rx_nombuf;
+		if (rte_eth_stats_get(control->ports.ports[i].ethdev, &port) != 0)
+			continue;
+		stats->missed[i] = port.imissed + port.ierrors + port.rx_nombuf;
+		stats->tx_errors[i] = port.oerrors;
 	}
 }
 

@@ -7,9 +7,17 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/array.h"
+
+#define PATH_BYTES 512
+/* EAL's socket for telemetry is the longest name below the control directory, and a socket's path is short.
+ */
+#define EAL_SOCKET       "/dpdk/culvert/dpdk_telemetry.v2"
+#define CONTROL_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - sizeof(EAL_SOCKET))
+#define STATE_PATH_MAX   (PATH_BYTES - sizeof("/sequences.lock"))
 
 static void directory_usual(char *path, size_t bytes)
 {
@@ -65,7 +73,17 @@ struct directory_use {
 	const char *name;
 	const char *key; /* of the configuration */
 	const char *lock;
+	size_t path_max; /* so that the paths below it have room */
 };
+
+static int length_check(const char *directory, const struct directory_use *use, struct err *err)
+{
+	if (strlen(directory) <= use->path_max)
+		return 0;
+	return err_set(err, ENAMETOOLONG,
+		"the path of the %s is longer than %zu characters; set %s to another: %.200s", use->name,
+		use->path_max, use->key, directory);
+}
 
 /* Somebody else's directory in a place that all may write to is a trap. */
 static int directory_check(const char *directory, const struct directory_use *use, struct err *err)
@@ -85,7 +103,7 @@ static int directory_check(const char *directory, const struct directory_use *us
 /* And those above it that aren't there. */
 static int directory_make(const char *directory)
 {
-	char path[512];
+	char path[PATH_BYTES];
 
 	snprintf(path, sizeof(path), "%s", directory);
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -99,9 +117,12 @@ static int directory_make(const char *directory)
 
 static int directory_lock(const char *directory, const struct directory_use *use, struct err *err)
 {
-	char path[512];
-	int fd, ret = directory_make(directory);
+	char path[PATH_BYTES];
+	int fd, ret = length_check(directory, use, err);
 
+	if (ret != 0)
+		return ret;
+	ret = directory_make(directory);
 	if (ret != 0)
 		return err_set(err, -ret, "%s %s can't be made: %s", use->name, directory, strerror(-ret));
 	ret = directory_check(directory, use, err);
@@ -122,7 +143,8 @@ static int directory_lock(const char *directory, const struct directory_use *use
 
 int control_lock(const char *directory, struct err *err)
 {
-	static const struct directory_use use = {"control directory", "control.directory", "lock"};
+	static const struct directory_use use = {
+		"control directory", "control.directory", "lock", CONTROL_PATH_MAX};
 
 	return directory_lock(directory, &use, err);
 }
@@ -130,7 +152,7 @@ int control_lock(const char *directory, struct err *err)
 int state_lock(const char *directory, struct err *err)
 {
 	static const struct directory_use use = {
-		"state directory", "control.state_directory", "sequences.lock"};
+		"state directory", "control.state_directory", "sequences.lock", STATE_PATH_MAX};
 
 	return directory_lock(directory, &use, err);
 }

@@ -99,7 +99,6 @@ static void write_process(struct metrics_text *text, const struct control *contr
 
 static void write_port_info(struct metrics_text *text, const struct control *control)
 {
-	struct rte_eth_link link;
 	char mac[MAC_ADDR_TEXT_MAX];
 
 	OPEN(text, culvert_port);
@@ -112,9 +111,8 @@ static void write_port_info(struct metrics_text *text, const struct control *con
 	}
 	OPEN(text, culvert_port_up);
 	for (size_t i = 0; i < control->ports.n_ports; i++)
-		if (rte_eth_link_get_nowait(control->ports.ports[i].ethdev, &link) == 0)
-			metrics_text_put(text, link.link_status == RTE_ETH_LINK_UP,
-				{"port", control->ports.ports[i].conf->name});
+		metrics_text_put(text, ports_link_is_up(&control->ports.ports[i]),
+			{"port", control->ports.ports[i].conf->name});
 	OPEN(text, culvert_port_mtu_bytes);
 	for (size_t i = 0; i < control->ports.n_ports; i++)
 		metrics_text_put(text, control->ports.ports[i].conf->mtu_bytes,

@@ -58,6 +58,7 @@ struct port {
 
 struct neigh_proto {
 	struct neigh_proto_conf conf; /* ports and their arrays are in `ports` */
+	uint32_t held_max;
 	struct port ports[PKT_PORTS_MAX];
 	struct rte_hash *index; /* struct neigh_key to a place in `neighbours` */
 	uint32_t n_dynamic;
@@ -370,12 +371,12 @@ void neigh_proto_receive(struct neigh_proto *np, struct rte_mbuf *m)
  */
 static void hold(struct neigh_proto *np, struct neigh *n, struct rte_mbuf *m)
 {
-	if (n->n_held == NEIGH_HELD_EACH_MAX || (np->n_held == NEIGH_HELD_MAX && n->n_held > 0)) {
+	if (n->n_held == NEIGH_HELD_EACH_MAX || (np->n_held == np->held_max && n->n_held > 0)) {
 		drop_one(np->conf.drops, n->held[0], DROP_neigh_full);
 		memmove(&n->held[0], &n->held[1], --n->n_held * sizeof(n->held[0]));
 		np->n_held--;
 	}
-	if (np->n_held == NEIGH_HELD_MAX) {
+	if (np->n_held == np->held_max) {
 		drop_one(np->conf.drops, m, DROP_neigh_full);
 		return;
 	}
@@ -585,6 +586,7 @@ int neigh_proto_create(
 	assert(conf->n_ports <= PKT_PORTS_MAX);
 	if (np) {
 		np->conf = *conf;
+		np->held_max = neigh_held_max(conf->pool->size);
 		np->now_ns = now_ns;
 	}
 	if (!np || !proto_init(np)) {

@@ -40,9 +40,10 @@ struct neigh_proto;
  * 6583).
  */
 #define NEIGH_PENDING_MAX 1024
-/* Packets that wait for one neighbour, and for all. */
+/* Packets that wait for one neighbour, and for all: these, or one part in so many of all buffers. */
 #define NEIGH_HELD_EACH_MAX 4
 #define NEIGH_HELD_MAX      256
+#define NEIGH_POOL_SHARE    4
 /* RFC 4861 section 10: RETRANS_TIMER, MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT. */
 #define NEIGH_RETRY_NS (UINT64_C(1) * CLOCK_NS_PER_S)
 #define NEIGH_TRIES    3
@@ -75,6 +76,12 @@ struct neigh_proto_conf {
 	void (*release)(void *arg, struct rte_mbuf *m);
 	void *arg;
 };
+
+/* How many packets may wait, of a pool of that size. */
+static inline uint32_t neigh_held_max(uint32_t pool_pkts)
+{
+	return RTE_MIN(pool_pkts / NEIGH_POOL_SHARE, (uint32_t)NEIGH_HELD_MAX);
+}
 
 int neigh_proto_create(
 	const struct neigh_proto_conf *conf, uint64_t now_ns, struct neigh_proto **np, struct err *err);

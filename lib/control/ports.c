@@ -1,15 +1,20 @@
 #include "control/ports.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mempool.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "control/eal.h"
 
@@ -17,6 +22,11 @@ _Static_assert(GATEWAY_PORTS_MAX <= PKT_PORTS_MAX, "a port's index fits into the
 
 #define PORT_DESCRIPTORS 1024
 #define POOL_CACHE_PKTS  256
+/*
+ * Buffers in the caches of all threads are one part in so many at most, and half as many again (a cache
+ * overflows at one and a half times its size): what one thread has freed no other can take.
+ */
+#define POOL_CACHE_SHARE 4
 /* Tailroom that the tunnel's padding, trailer and ICV need, generously. */
 #define POOL_TAILROOM_BYTES 128
 #define POOL_FRAME_BYTES    2048
@@ -47,6 +57,14 @@ static uint32_t pool_packets(const struct gateway *gateway)
 	return packets - 1;
 }
 
+/* Of each worker and of control. */
+static uint32_t pool_cache(const struct gateway *gateway, uint32_t packets)
+{
+	size_t n_threads = gateway->workers.n_lcores + 1;
+
+	return RTE_MIN(packets / (uint32_t)(POOL_CACHE_SHARE * n_threads), (uint32_t)POOL_CACHE_PKTS);
+}
+
 static int pool_create(const struct gateway *gateway, struct ports *ports, struct err *err)
 {
 	uint32_t packets = pool_packets(gateway);
@@ -55,8 +73,9 @@ static int pool_create(const struct gateway *gateway, struct ports *ports, struc
 	for (size_t i = 0; i < gateway->n_ports; i++)
 		frame = RTE_MAX(
 			frame, (uint32_t)gateway->ports[i].mtu_bytes + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN);
-	ports->packets = rte_pktmbuf_pool_create("packets", packets, POOL_CACHE_PKTS, sizeof(struct pkt),
-		(uint16_t)(RTE_PKTMBUF_HEADROOM + frame + POOL_TAILROOM_BYTES), (int)rte_socket_id());
+	ports->packets =
+		rte_pktmbuf_pool_create("packets", packets, pool_cache(gateway, packets), sizeof(struct pkt),
+			(uint16_t)(RTE_PKTMBUF_HEADROOM + frame + POOL_TAILROOM_BYTES), (int)rte_socket_id());
 	if (!ports->packets)
 		return err_set(err, ENOMEM,
 			"no memory for %u packet buffers of %u bytes: %s; raise memory.size_mb or lower "
@@ -286,9 +305,62 @@ void ports_assign(struct ports *ports, struct worker *const *workers, unsigned n
 	}
 }
 
+/* As the kernel sees it: up, and with a carrier. */
+static bool interface_is_running(const char *name)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ret;
+
+	if (fd < 0)
+		return true; /* not known */
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	ret = ioctl(fd, SIOCGIFFLAGS, &request);
+	close(fd);
+	return ret == 0 && (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);
+}
+
+/* What this daemon's user may not look at is not known to be gone. */
+static bool file_is_there(const char *path)
+{
+	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+/* Is what `key=value` names there? */
+static bool argument_is_there(const char *argument)
+{
+	static const char *const interfaces[] = {"iface=", "rx_iface=", "rx_iface_in=", "tx_iface="};
+	static const char *const files[] = {"rx_pcap=", "tx_pcap="};
+
+	for (size_t i = 0; i < RTE_DIM(interfaces); i++)
+		if (strncmp(argument, interfaces[i], strlen(interfaces[i])) == 0)
+			return interface_is_running(argument + strlen(interfaces[i]));
+	for (size_t i = 0; i < RTE_DIM(files); i++)
+		if (strncmp(argument, files[i], strlen(files[i])) == 0)
+			return file_is_there(argument + strlen(files[i]));
+	return true;
+}
+
+/*
+ * Most drivers of virtual devices call the link up as long as it is started, whatever becomes of the network
+ * interface or the files behind it.
+ */
+static bool backing_is_there(const char *device)
+{
+	char *arguments = xstrdup(device), *rest = arguments;
+	const char *argument;
+	bool is_there = true;
+
+	while (is_there && (argument = strsep(&rest, ",")) != NULL)
+		is_there = argument_is_there(argument);
+	free(arguments);
+	return is_there;
+}
+
 bool ports_link_is_up(const struct port *port)
 {
 	struct rte_eth_link link;
 
-	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+	return rte_eth_link_get_nowait(port->ethdev, &link) == 0 && link.link_status == RTE_ETH_LINK_UP &&
+	       (device_is_pci(port->conf->device) || backing_is_there(port->conf->device));
 }

@@ -44,7 +44,7 @@ void ports_close(struct ports *ports);
 int ports_start(struct ports *ports, struct err *err);
 void ports_stop(struct ports *ports);
 
-/* What the driver says of the port's link now. */
+/* What the driver says of the port's link now, and whether what is behind a virtual device is there. */
 bool ports_link_is_up(const struct port *port);
 
 /*

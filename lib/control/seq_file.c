@@ -315,10 +315,11 @@ int seq_file_open(
 
 	*content = (struct seq_file_content){0};
 	*file = (struct seq_file){.lock_fd = NOT_OPEN, .fd = NOT_OPEN};
-	if (!directory || strlen(directory) >= sizeof(file->directory))
+	if (!directory)
 		return err_set(err, EINVAL, "no state directory: set control.state_directory");
-	snprintf(file->directory, sizeof(file->directory), "%s", directory);
+	/* Which also checks the length of the path. */
 	file->lock_fd = state_lock(directory, err);
+	snprintf(file->directory, sizeof(file->directory), "%s", directory);
 	ret = file->lock_fd < 0 ? file->lock_fd : file_open(file, content, err);
 	/* What is behind the good part goes when the file is written next. */
 	file->must_rewrite |= content->has_torn_end;

@@ -61,6 +61,7 @@ static int answer_port(const struct stats *stats, const char *name, uint8_t port
 	rte_tel_data_add_dict_u64(dict, "tx_bytes", stats->tx_bytes[port]);
 	rte_tel_data_add_dict_u64(dict, "drops", stats->port_drops[port]);
 	rte_tel_data_add_dict_u64(dict, "missed", stats->missed[port]);
+	rte_tel_data_add_dict_u64(dict, "tx_errors", stats->tx_errors[port]);
 	return rte_tel_data_add_dict_container(data, name, dict, 0);
 }
 

@@ -47,7 +47,8 @@ size_t usage_of_tables(const struct control *control, struct usage out[USAGE_MAX
 	add(out, &n, "sad_in", sad_count(control->sad), sad_capacity(control->sad));
 	add(out, &n, "sad_out", sad_count(control->sad_out), sad_capacity(control->sad_out));
 	add(out, &n, "neighbours", neigh_count(control->neighbours), neigh_capacity(control->neighbours));
-	add(out, &n, "held", counter_read(&control->counters.held), NEIGH_HELD_MAX);
+	add(out, &n, "held", counter_read(&control->counters.held),
+		neigh_held_max(control->ports.packets->size));
 	add_ring(out, &n, "to_control", control->to_control);
 	if (snapshot->acquires)
 		add(out, &n, "acquires", acquire_waiting(snapshot->acquires),

@@ -27,7 +27,8 @@ struct stats {
 	uint64_t rx_bytes[PKT_PORTS_MAX];
 	uint64_t tx_packets[PKT_PORTS_MAX];
 	uint64_t tx_bytes[PKT_PORTS_MAX];
-	uint64_t missed[PKT_PORTS_MAX]; /* by the port's own count, lost before a worker could take them */
+	uint64_t missed[PKT_PORTS_MAX];    /* by the port's own count, lost before a worker could take them */
+	uint64_t tx_errors[PKT_PORTS_MAX]; /* by the port's own count, taken by it or offered, and not sent */
 	uint64_t port_drops[PKT_PORTS_MAX + 1]; /* by the port that the packet came in by */
 	uint64_t drops[DROP_COUNT];
 	uint64_t rx_total;
@@ -39,7 +40,8 @@ struct stats {
 	uint64_t held;     /* fragments too */
 };
 
-/* Sum up; `missed` stays zero, since only control asks ports. `workers` has n_workers pointers. */
+/* Sum up; `missed` and `tx_errors` stay zero, since only control asks ports. `workers` has n_workers
+ * pointers. */
 void stats_collect(const struct worker *const *workers, unsigned n_workers,
 	const struct control_counters *control, uint8_t n_ports, struct stats *stats);
 

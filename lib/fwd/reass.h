@@ -24,8 +24,8 @@
 #include <stdint.h>
 
 #define REASS_FRAGMENTS_MAX 128
-/* Fragments that wait in a worker, at least and by default. */
-#define REASS_PKTS_MIN 512
+/* Fragments that wait in a worker: at least those of one packet. */
+#define REASS_PKTS_MIN REASS_FRAGMENTS_MAX
 #define REASS_PKTS_MAX 2048
 /* RFC 1122 section 3.3.2 asks for 60 to 120 s, Linux waits 30 s; RFC 8200 section 4.5. */
 #define REASS_IPV4_SECONDS 30

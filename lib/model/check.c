@@ -595,6 +595,17 @@ static void check_policies(struct check *check)
 	find_same(check, check->gateway->n_policies, &name);
 }
 
+/* Each worker has packets in hand, and fragments that wait, and a share of the buffers in its cache. */
+static void check_memory(struct check *check)
+{
+	const struct gateway *gateway = check->gateway;
+	size_t needed = MEMORY_PACKETS_EACH * gateway->workers.n_lcores;
+
+	if (gateway->memory.packets != 0 && gateway->memory.packets < needed)
+		report_add(check->report, "memory.packets", "%u packets are too few: %zu workers need %zu",
+			gateway->memory.packets, gateway->workers.n_lcores, needed);
+}
+
 void gateway_check(const struct gateway *gateway, struct report *report)
 {
 	struct name_index names;
@@ -603,6 +614,7 @@ void gateway_check(const struct gateway *gateway, struct report *report)
 	name_index_init(&names);
 	for (size_t i = 0; i < gateway->n_sas; i++)
 		name_index_add(&names, gateway->sas[i].name, i);
+	check_memory(&check);
 	check_ports(&check);
 	check_routes(&check);
 	check_neighbours(&check);

@@ -76,6 +76,9 @@ struct memory_conf {
 	uint32_t sas;     /* that there is room for; 0: gateway_sas_room() */
 };
 
+/* For each worker, at least. */
+#define MEMORY_PACKETS_EACH 512u
+
 /* The MTU of a path that ICMP may tell at least: what every host takes whole (RFC 1122 section 3.3.2). */
 #define PATH_MTU_IPV4_MIN     68 /* RFC 791 section 3.2 */
 #define PATH_MTU_IPV4_DEFAULT 576

@@ -23,6 +23,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import weakref
@@ -498,11 +499,34 @@ class Feed:
     def put(self, frames):
         assert len(frames) <= self.BURST
         rest = [bytes(PAUSE[0])] * (self.BURST - len(frames))
-        os.write(self.file, b"".join(map(pcap_record, [*frames, *rest])))
+        self.put_records(b"".join(map(pcap_record, [*frames, *rest])))
+
+    def put_records(self, burst):
+        """A whole burst, as the file has it."""
+        os.write(self.file, burst)
         self.n += self.BURST
 
     def close(self):
         os.close(self.file)
+
+
+class Load(threading.Thread):
+    """Writes bursts of one packet to a feed until it is stopped, with a pause after each."""
+
+    def __init__(self, feed, frame, pause_seconds=0):
+        super().__init__(daemon=True)
+        self.feed, self.burst, self.is_over = feed, pcap_record(frame) * Feed.BURST, threading.Event()
+        self.pause_seconds = pause_seconds
+
+    def run(self):
+        while not self.is_over.is_set():
+            self.feed.put_records(self.burst)
+            if self.pause_seconds:
+                time.sleep(self.pause_seconds)
+
+    def stop(self):
+        self.is_over.set()
+        self.join()
 
 
 class Site:

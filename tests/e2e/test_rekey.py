@@ -4,30 +4,13 @@ Two gateways, one behind the other, each port a pipe that holds back who writes 
 gateway, and by name.
 """
 import os
-import threading
 import unittest
 
-from culvert import A, B, Daemon, Feed, Site, Statistics, key_bytes, pcap_read, udp
+from culvert import A, B, Daemon, Feed, Load, Site, Statistics, key_bytes, pcap_read, udp
 
 REKEYS = 100
 SPI_FIRST = 0x1001
 PAYLOAD = b"x" * 64
-
-
-class Load(threading.Thread):
-    """Writes bursts of one packet to a feed until it is stopped."""
-
-    def __init__(self, feed, frame):
-        super().__init__(daemon=True)
-        self.feed, self.frames, self.is_over = feed, [frame] * Feed.BURST, threading.Event()
-
-    def run(self):
-        while not self.is_over.is_set():
-            self.feed.put(self.frames)
-
-    def stop(self):
-        self.is_over.set()
-        self.join()
 
 
 def sa(number, here, there):

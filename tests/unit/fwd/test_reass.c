@@ -12,6 +12,8 @@
 #include <rte_cycles.h>
 #include <rte_random.h>
 
+#define PKTS 512 /* fragments that may wait */
+
 #define PROTOCOL      253 /* without a header that anybody reads (RFC 3692) */
 #define PAYLOAD_MAX   66000
 #define DATAGRAMS     6 /* of the random test, at the same time */
@@ -42,7 +44,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(large);
 	drops = (struct drops){0};
 	now_tsc = rte_get_tsc_hz();
-	reass_begin(REASS_PKTS_MIN);
+	reass_begin(PKTS);
 }
 
 static void teardown(void)
@@ -517,7 +519,7 @@ START_TEST(under_a_flood_packets_still_become_whole_and_memory_is_bounded)
 {
 	unsigned wholes = 0;
 
-	for (uint32_t i = 0; i < 20 * REASS_PKTS_MIN; i++) {
+	for (uint32_t i = 0; i < 20 * PKTS; i++) {
 		struct cut cut = {.family = i % 2 ? IP_V4 : IP_V6, .bytes = 80, .more = true, .id = i};
 		struct rte_mbuf *m = cut_mbuf(&cut, counting());
 		struct rte_mbuf *whole;
@@ -525,7 +527,7 @@ START_TEST(under_a_flood_packets_still_become_whole_and_memory_is_bounded)
 		((uint8_t *)(uintptr_t)pkt_source(m))[3] = (uint8_t)rte_rand();
 		((uint8_t *)(uintptr_t)pkt_source(m))[2] = (uint8_t)rte_rand();
 		give(m);
-		ck_assert_uint_le(reass_counters(reass)->held, REASS_PKTS_MIN);
+		ck_assert_uint_le(reass_counters(reass)->held, PKTS);
 		if (i % 10 != 0)
 			continue;
 		give_cut((struct cut){.source = "10.1.0.7", .bytes = 80, .more = true, .id = i});
@@ -537,7 +539,7 @@ START_TEST(under_a_flood_packets_still_become_whole_and_memory_is_bounded)
 		wholes += whole != NULL;
 		rte_pktmbuf_free(whole);
 	}
-	ck_assert_uint_eq(wholes, 20 * REASS_PKTS_MIN / 10);
+	ck_assert_uint_eq(wholes, 20 * PKTS / 10);
 	ck_assert_uint_gt(dropped(DROP_frag_full), 0);
 }
 END_TEST

@@ -122,6 +122,17 @@ START_TEST(a_gateway_needs_an_unprotected_port)
 }
 END_TEST
 
+START_TEST(each_worker_needs_buffers)
+{
+	gateway.workers.n_lcores = 3;
+	gateway.memory.packets = 1536;
+	ASSERT_NO_FINDING();
+	gateway.memory.packets = 1535;
+	ASSERT_FINDINGS("memory.packets: 1535 packets are too few: 3 workers need 1536");
+	gateway.workers.n_lcores = 0;
+}
+END_TEST
+
 START_TEST(a_device_is_one_port_whatever_its_arguments)
 {
 	sample_add_port(&gateway, "dmz", "net_tap0,iface=x", SIDE_PROTECTED, "10.3.0.1/24");
@@ -645,6 +656,7 @@ int main(void)
 	tcase_add_test(tcase, more_sas_than_there_is_room_for_are_a_fault);
 	tcase_add_test(tcase, a_gateway_needs_a_protected_port);
 	tcase_add_test(tcase, a_gateway_needs_an_unprotected_port);
+	tcase_add_test(tcase, each_worker_needs_buffers);
 	tcase_add_test(tcase, a_device_is_one_port_whatever_its_arguments);
 	tcase_add_test(tcase, a_pci_address_may_leave_its_domain_out);
 	tcase_add_test(tcase, devices_whose_names_begin_alike_are_two);
