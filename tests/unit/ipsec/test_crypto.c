@@ -566,7 +566,7 @@ START_TEST(an_empty_session_pool_is_an_error_and_sessions_come_back)
 		ck_assert_int_le(++n, CRYPTO_ENV_SESSIONS);
 
 	ck_assert_int_eq(crypto_session_create(&crypto, &conf, &sessions[n], &err), -ENOMEM);
-	ck_assert_str_eq(err.text, "crypto_aesni_gcm has no session left");
+	ck_assert_str_eq(err.text, "crypto_aesni_gcm has no session left; raise memory.sas");
 	ck_assert_int_eq(n, CRYPTO_ENV_SESSIONS);
 	while (n > 0)
 		crypto_session_destroy(&sessions[--n]);
