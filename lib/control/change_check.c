@@ -72,7 +72,8 @@ struct gateway change_lists_after(const struct gateway *gateway, const struct ch
 
 static void sas_free(struct gateway *gateway)
 {
-	explicit_bzero(gateway->sas, gateway->n_sas * sizeof(*gateway->sas));
+	if (gateway->sas)
+		explicit_bzero(gateway->sas, gateway->n_sas * sizeof(*gateway->sas));
 	free(gateway->sas);
 }
 
