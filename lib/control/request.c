@@ -90,25 +90,30 @@ json_t *request_refusal(const char *text)
 	return failure(text, &none);
 }
 
+/* Is the name one of the words that the command takes? */
+static bool takes(const struct command *command, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *word = command->arguments; *word; word += strspn(word, " ")) {
+		size_t word_length = strcspn(word, " ");
+
+		if (word_length == length && memcmp(word, name, length) == 0)
+			return true;
+		word += word_length;
+	}
+	return false;
+}
+
 /* A name that the command does not take is a mistake that would otherwise go unseen. */
 static int arguments_check(struct request *request, const struct command *command)
 {
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(request->arguments, name, value)
-	{
-		const char *found = strstr(command->arguments, name);
-		size_t length = strlen(name);
-
-		while (found && ((found != command->arguments && found[-1] != ' ') ||
-					(found[length] != '\0' && found[length] != ' ')))
-			found = strstr(found + 1, name);
-		if (!found || length == 0)
-			return err_set(&request->err, EINVAL,
-				"command %s has no argument '%.*s'; it takes: %s", command->name,
-				ERROR_SHOWN_MAX, name, command->arguments[0] ? command->arguments : "none");
-	}
+	json_object_foreach(request->arguments, name, value) if (!takes(command, name)) return err_set(
+		&request->err, EINVAL, "command %s has no argument '%.*s'; it takes: %s", command->name,
+		ERROR_SHOWN_MAX, name, command->arguments[0] ? command->arguments : "none");
 	return 0;
 }
 
