@@ -21,7 +21,8 @@
 
 #define SOCKET_MODE    0660
 #define DIRECTORY_MODE 0750
-#define BACKLOG        128
+/* All of a burst of connections get an answer, if only that there are too many. */
+#define BACKLOG 4096
 /* Requests of one connection in a turn, and connections that are taken in a turn: others want their turn too.
  */
 #define LINES_PER_TURN   8
