@@ -65,3 +65,8 @@ bool names_equal(char *const *a, size_t n_a, char *const *b, size_t n_b)
 			return false;
 	return true;
 }
+
+bool texts_equal(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}

@@ -16,6 +16,9 @@
 void *xcalloc(size_t count, size_t size);
 char *xstrdup(const char *text);
 
+/* Are two texts the same, or both NULL? */
+bool texts_equal(const char *a, const char *b);
+
 /* Names that the caller owns: free them all and their array; are two lists the same? */
 void names_free(char **names, size_t count);
 bool names_equal(char *const *a, size_t n_a, char *const *b, size_t n_b);

@@ -18,11 +18,6 @@ static void tell(struct reload_summary *summary, const char *what, const char *k
 		summary->tell(summary->argument, what, kind, name);
 }
 
-static bool texts_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void needs_same(bool is_same, const char *path, struct report *report)
 {
 	if (!is_same)

@@ -23,9 +23,8 @@ bool policy_uses_sa(const struct policy *policy, const char *sa)
 
 bool policy_equal(const struct policy *a, const struct policy *b)
 {
-	return strcmp(a->name ? a->name : "", b->name ? b->name : "") == 0 && a->direction == b->direction &&
-	       a->action == b->action && selector_equal(&a->selector, &b->selector) &&
-	       a->icmp_errors == b->icmp_errors && a->tell_sender == b->tell_sender &&
-	       names_equal(a->sas, a->n_sas, b->sas, b->n_sas) &&
+	return texts_equal(a->name, b->name) && a->direction == b->direction && a->action == b->action &&
+	       selector_equal(&a->selector, &b->selector) && a->icmp_errors == b->icmp_errors &&
+	       a->tell_sender == b->tell_sender && names_equal(a->sas, a->n_sas, b->sas, b->n_sas) &&
 	       names_equal(a->alternatives, a->n_alternatives, b->alternatives, b->n_alternatives);
 }

@@ -55,11 +55,6 @@ void sa_conf_copy(const struct sa_conf *conf, struct sa_conf *copy)
 	copy->for_worker = memory_copy(conf->for_worker, conf->n_for_worker * sizeof(conf->for_worker[0]));
 }
 
-static bool texts_equal(const char *a, const char *b)
-{
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static bool bytes_equal(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
 {
 	return a_bytes == b_bytes && (a_bytes == 0 || memcmp(a, b, a_bytes) == 0);
