@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "control/explain.h"
+#include "control/json.h"
 #include "control/protocols.h"
 #include "control/request.h"
 #include "control/sas.h"
@@ -20,11 +21,6 @@
 
 /* What a filter is made of. */
 #define FILTER_ARGUMENTS "port source destination host protocol source_port destination_port spi sa"
-
-static void put_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
-}
 
 static int port_read(struct request *request, bool is_needed, int *port)
 {
@@ -134,10 +130,10 @@ static json_t *step_json(
 	json_t *json = json_pack(
 		"{s:s, s:s}", "stage", tracing_stage(step->stage), "outcome", tracing_outcome(step, text));
 
-	put_number(json, "nanoseconds", tsc * CLOCK_NS_PER_S / rte_get_tsc_hz());
+	json_put_number(json, "nanoseconds", tsc * CLOCK_NS_PER_S / rte_get_tsc_hz());
 	if (step->is_ip)
 		json_object_set_new(json, "packet", json_string(tracing_packet(step, text)));
-	put_number(json, "bytes", step->bytes);
+	json_put_number(json, "bytes", step->bytes);
 	if (step->sa != TRACE_SA_NONE)
 		json_object_set_new(json, "sa", json_string(record->sas[step->sa].name));
 	if (policy)
@@ -149,10 +145,10 @@ static json_t *record_json(const struct gateway *gateway, const struct trace_rec
 {
 	json_t *json = json_object(), *steps = json_array();
 
-	put_number(json, "worker", record->worker);
-	put_number(json, "number", record->id);
+	json_put_number(json, "worker", record->worker);
+	json_put_number(json, "number", record->id);
 	if (record->part_of > 0)
-		put_number(json, "part_of", record->part_of);
+		json_put_number(json, "part_of", record->part_of);
 	if (record->port_in < gateway->n_ports)
 		json_object_set_new(json, "port", json_string(gateway->ports[record->port_in].name));
 	for (unsigned i = 0; i < record->n_steps; i++)
@@ -174,13 +170,13 @@ static int show_trace(struct request *request)
 	if (ret != 0)
 		return ret;
 	json_object_set_new(request->result, "running", json_boolean(tracing_runs(request->control)));
-	put_number(request->result, "total", t->n_records);
-	put_number(request->result, "not_captured", t->losses.not_captured);
-	put_number(request->result, "not_followed", t->losses.not_followed);
+	json_put_number(request->result, "total", t->n_records);
+	json_put_number(request->result, "not_captured", t->losses.not_captured);
+	json_put_number(request->result, "not_followed", t->losses.not_followed);
 	for (; offset < t->n_records && json_array_size(list) < limit; offset++)
 		json_array_append_new(list, record_json(request->control->gateway, t->records[offset]));
 	if (offset < t->n_records)
-		put_number(request->result, "next", offset);
+		json_put_number(request->result, "next", offset);
 	return 0;
 }
 
@@ -238,9 +234,9 @@ static int show_capture(struct request *request)
 	if (result.state == CAPTURING_NONE)
 		return 0;
 	json_object_set_new(request->result, "file", json_string(result.path));
-	put_number(request->result, "packets", result.written_pkts);
-	put_number(request->result, "bytes", result.written_bytes);
-	put_number(request->result, "not_captured", result.not_captured);
+	json_put_number(request->result, "packets", result.written_pkts);
+	json_put_number(request->result, "bytes", result.written_bytes);
+	json_put_number(request->result, "not_captured", result.not_captured);
 	if (result.err.text[0] != '\0')
 		json_object_set_new(request->result, "error", json_string(result.err.text));
 	return 0;
@@ -263,7 +259,7 @@ static void put_explanation(json_t *result, const struct control *control, const
 		json_array_append_new(steps, json_string(explain_step_text(step, text)));
 		if (step->kind == EXPLAIN_POLICY) {
 			json_object_set_new(result, "policy", json_string(step->name));
-			put_number(result, "policy_number", step->number);
+			json_put_number(result, "policy_number", step->number);
 		}
 		if (step->kind == EXPLAIN_SA_IN || step->kind == EXPLAIN_SA_OUT)
 			json_object_set_new(result, "sa", json_string(step->name));

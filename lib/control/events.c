@@ -4,22 +4,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/json.h"
 #include "control/server.h"
 #include "ipsec/sa.h"
 
 #define PERIOD_NS CLOCK_NS_PER_S
-
-static void put_number(json_t *object, const char *key, uint64_t value)
-{
-	json_object_set_new(object, key, json_integer((json_int_t)value));
-}
-
-static void put_address(json_t *object, const char *key, const struct ip_addr *addr)
-{
-	char text[IP_ADDR_TEXT_MAX];
-
-	json_object_set_new(object, key, json_string(ip_addr_format(addr, text)));
-}
 
 static json_t *event_of(const char *name)
 {
@@ -45,8 +34,8 @@ void events_lifetime(void *argument, const struct lifetime_event *event)
 		return;
 	json = event_of_sa(event->is_hard ? "sa-hard-expired" : "sa-soft-expired", event->sa);
 	json_object_set_new(json, "limit", json_string(lifetime_unit(event->kind)));
-	put_number(json, "used", event->used);
-	put_number(json, event->is_hard ? "hard" : "soft", event->limit);
+	json_put_number(json, "used", event->used);
+	json_put_number(json, event->is_hard ? "hard" : "soft", event->limit);
 	server_tell(control, json);
 }
 
@@ -58,8 +47,8 @@ void events_sequence(void *argument, const struct sa *sa, uint64_t next, uint64_
 	if (!server_has_listeners(control))
 		return;
 	json = event_of_sa("sa-sequence-near-end", sa);
-	put_number(json, "next", next);
-	put_number(json, "last", last);
+	json_put_number(json, "next", next);
+	json_put_number(json, "last", last);
 	server_tell(control, json);
 }
 
@@ -69,12 +58,12 @@ static json_t *flow_json(const struct flow *flow)
 	json_t *json = json_object();
 	bool is_icmp = flow->protocol == IPPROTO_NUMBER_ICMP || flow->protocol == IPPROTO_NUMBER_ICMPV6;
 
-	put_address(json, "source", &flow->source);
-	put_address(json, "destination", &flow->destination);
-	put_number(json, "protocol", flow->protocol);
+	json_put_address(json, "source", &flow->source);
+	json_put_address(json, "destination", &flow->destination);
+	json_put_number(json, "protocol", flow->protocol);
 	if (flow->has_ports) {
-		put_number(json, is_icmp ? "icmp_type" : "source_port", flow->source_port);
-		put_number(json, is_icmp ? "icmp_code" : "destination_port", flow->destination_port);
+		json_put_number(json, is_icmp ? "icmp_type" : "source_port", flow->source_port);
+		json_put_number(json, is_icmp ? "icmp_code" : "destination_port", flow->destination_port);
 	}
 	return json;
 }
@@ -89,7 +78,7 @@ void events_acquire(void *argument, const struct acquire *acquire, const char *p
 	json = event_of("acquire");
 	json_object_set_new(json, "policy", json_string(policy));
 	json_object_set_new(json, "packet", flow_json(&acquire->flow));
-	put_number(json, "suppressed", acquire->suppressed);
+	json_put_number(json, "suppressed", acquire->suppressed);
 	server_tell(control, json);
 }
 
@@ -100,8 +89,8 @@ void events_peer_moved(struct control *control, const struct sa *sa, const struc
 	if (!server_has_listeners(control))
 		return;
 	json = event_of_sa("peer-moved", sa);
-	put_address(json, "address", &peer->address);
-	put_number(json, "port", peer->port);
+	json_put_address(json, "address", &peer->address);
+	json_put_number(json, "port", peer->port);
 	server_tell(control, json);
 }
 
@@ -115,11 +104,11 @@ void events_audit(struct control *control, const struct audit_record *record, co
 	json_object_set_new(json, "reason", json_string(drop_name(record->reason)));
 	if (record->view != AUDIT_CLEAR) {
 		json_object_set_new(json, "spi", json_sprintf("0x%08x", rte_be_to_cpu_32(record->spi)));
-		put_address(json, "source", &record->source);
-		put_address(json, "destination", &record->destination);
+		json_put_address(json, "source", &record->source);
+		json_put_address(json, "destination", &record->destination);
 	}
 	if (record->has_seq)
-		put_number(json, "sequence", record->seq);
+		json_put_number(json, "sequence", record->seq);
 	if (record->view != AUDIT_OUTER)
 		json_object_set_new(json, "packet", flow_json(&record->flow));
 	server_tell(control, json);
@@ -133,7 +122,7 @@ void events_changed(struct control *control, const char *by)
 		return;
 	json = event_of("changed");
 	json_object_set_new(json, "by", json_string(by));
-	put_number(json, "generation", control->snapshot->generation);
+	json_put_number(json, "generation", control->snapshot->generation);
 	server_tell(control, json);
 }
 
@@ -181,7 +170,7 @@ static void failures_look(struct control *control, uint64_t elapsed_ns)
 			continue;
 		json = event_of("failures");
 		json_object_set_new(json, "reason", json_string(drop_name(failures[i])));
-		put_number(json, "per_second", rate);
+		json_put_number(json, "per_second", rate);
 		server_tell(control, json);
 	}
 }

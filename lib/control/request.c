@@ -11,7 +11,8 @@
 
 #define ERROR_SHOWN_MAX 64
 
-static const struct command *const tables[] = {commands_show, commands_change, commands_watch};
+static const struct command *const tables[] = {
+	commands_show, commands_show_sas, commands_change, commands_watch};
 
 const struct command *command_at(size_t i)
 {

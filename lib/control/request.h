@@ -35,9 +35,10 @@ struct command {
 };
 
 /* A table of commands, and the end of it has no name. */
-extern const struct command commands_show[];   /* control/commands_show.c */
-extern const struct command commands_change[]; /* control/commands_change.c */
-extern const struct command commands_watch[];  /* control/commands_watch.c */
+extern const struct command commands_show[];     /* control/commands_show.c */
+extern const struct command commands_show_sas[]; /* control/commands_show_sas.c */
+extern const struct command commands_change[];   /* control/commands_change.c */
+extern const struct command commands_watch[];    /* control/commands_watch.c */
 
 /* All commands: the i-th, or NULL behind the last. */
 const struct command *command_at(size_t i);
