@@ -438,7 +438,10 @@ class Daemon:
     def ask(self, command, **arguments):
         """What the control socket answers to a request, as it is."""
         with self.connect() as client, client.makefile("rb") as answers:
-            client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            try:
+                client.sendall(json.dumps({"command": command, "arguments": arguments}).encode() + b"\n")
+            except BrokenPipeError:
+                pass  # one that has no room for us says so, and closes before it is asked
             return json.loads(answers.readline())
 
     def control(self, command, **arguments):
