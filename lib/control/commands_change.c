@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/events.h"
+#include "control/moves.h"
 #include "control/reload.h"
 #include "control/request.h"
 #include "control/retire.h"
@@ -217,6 +218,13 @@ static int sas_take_new(struct request *request, struct gateway *part, bool repl
 	return 0;
 }
 
+static void count_moved(void *argument, const char *name)
+{
+	struct reload_summary *summary = argument;
+
+	count(summary, &summary->sas.changed, "sas", "changed", name);
+}
+
 static int policies_take_out(struct request *request, struct change *change, struct reload_summary *summary)
 {
 	const struct gateway *gateway = request->control->gateway;
@@ -301,6 +309,9 @@ static int part_take(
 	if (ret == 0)
 		ret = sas_take_new(request, part, replaces, change, summary);
 	if (ret == 0)
+		ret = moves_take(request->control, json_object_get(request->arguments, "moves"), change,
+			count_moved, summary, &request->err);
+	if (ret == 0)
 		ret = policies_take_out(request, change, summary);
 	return ret == 0 ? policies_take_new(request, part, replaces, change, summary) : ret;
 }
@@ -379,10 +390,11 @@ const struct command commands_change[] = {
 		"only tell what that is."},
 	{"apply", run_apply, "file dry_run",
 		"The same with another file, by its absolute path, which the daemon reads."},
-	{"change", run_change, "sas policies delete_sas delete_policies before after replace dry_run",
+	{"change", run_change, "sas policies moves delete_sas delete_policies before after replace dry_run",
 		"Add SAs (`sas`, by name, as in the configuration) and policies (a list; at the end, or "
 		"`before` or `after` a policy) and delete some (lists of names), all or nothing; with "
-		"`replace`, those of a name that there is take its place."},
+		"`replace`, those of a name that there is take its place. `moves` gives SAs by name other "
+		"ends, ports or `follows`, under the key that they have."},
 	{"events", run_events, "",
 		"From now on, tell each event on this connection as a line with `event` and `time`: "
 		"`sa-soft-expired`, `sa-hard-expired`, `sa-sequence-near-end`, `acquire`, `peer-moved`, "

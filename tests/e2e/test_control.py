@@ -159,6 +159,48 @@ class Show(Running):
             self.assertIn(f'{{"command": "{name}"', examples)
 
 
+class Moves(Running):
+    def test_an_sa_goes_on_between_other_ends_under_its_key(self):
+        # NAT-6, REK-5: what was counted, and what was seen, stays with the key.
+        self.daemon.control("change", moves={"t-out": {"destination": B.router[4]}, "t-in": {"source": B.router[4]}})
+
+        out, into = (self.daemon.control("show-sa", name=name)["sa"] for name in ("t-out", "t-in"))
+        self.assertEqual((out["source"], out["destination"]), (A.wan[4], B.router[4]))
+        self.assertGreaterEqual(out["sequence"], 5)
+        self.assertEqual((into["source"], into["destination"], into["sequence"]), (B.router[4], A.wan[4], 3))
+        self.assertEqual((out["policies"], into["policies"]), (["p0"], ["p1"]))
+
+    def test_it_may_go_into_udp_and_out_of_it(self):
+        for moves, udp in (
+                ({"t-in": {"encap": "udp", "source_port": 1024}, "t-out": {"encap": "udp", "destination_port": 1024,
+                    "follows": "t-in"}}, {"source_port": 4500, "destination_port": 1024}),
+                ({"t-out": {"follows": None, "destination_port": 7}}, {"source_port": 4500, "destination_port": 7}),
+                ({"t-out": {"encap": "none"}}, None)):
+            with self.subTest(moves):
+                result = self.daemon.control("change", moves=moves)
+                self.assertEqual(result["counts"]["sas"], {"added": 0, "changed": len(moves), "removed": 0})
+                self.assertEqual(self.daemon.control("show-sa", name="t-out")["sa"].get("udp"), udp)
+
+    def test_what_can_not_be_is_refused_and_nothing_has_moved(self):
+        sas = {"t-out": an_sa(0x1001)}
+        for moves, said in (({"nope": {}}, "no SA is named 'nope'"), ("t-out", "an object of SAs"), ({"t-out": 1}, "an object"),
+                ({"t-out": {"destination": "10.0.0.0/8"}}, "moves.t-out.destination is an address"),
+                ({"t-out": {"source": 7}}, "moves.t-out.source is an address"),
+                ({"t-out": {"encap": "tcp"}}, "moves.t-out.encap is none, or udp"),
+                ({"t-out": {"source_port": 0}}, "from 1 to 65535"), ({"t-out": {"destination_port": 65536}}, "from 1 to"),
+                ({"t-out": {"follows": 1}}, "the name of an SA, or null"), ({"t-out": {"spi": 5}}, "nothing that moves"),
+                ({"t-out": {"destination": B.wan[6]}}, "different families")):
+            with self.subTest(moves):
+                self.assertIn(said, self.daemon.refusal("change", moves=moves)["text"])
+        for arguments, said in (({"moves": {"t-out": {}}, "sas": sas, "replace": True}, "in 'sas' too"),
+                ({"moves": {"t-out": {}}, "delete_sas": ["t-out"]}, "can't be made"),
+                ({"moves": {"t-out": {"source": B.router[4]}}}, "can't be made"),
+                ({"moves": {"t-out": {"encap": "udp", "follows": "t-in"}}}, "can't be made")):
+            with self.subTest(arguments):
+                self.assertIn(said, self.daemon.refusal("change", **arguments)["text"])
+        self.assertEqual(self.daemon.control("show-sa", name="t-out")["sa"]["destination"], B.wan[4])
+
+
 class Change(Running):
     def test_an_sa_and_its_policies_come_and_go(self):
         added = self.ctl("sa", "add", self.file({"n-out": an_sa(0x9001)}))
