@@ -1,0 +1,353 @@
+"""Two gateways whose SAs charon makes, in network namespaces of the test's own.
+
+    lhost --- lan --- left --- wan --- right --- lan --- rhost
+
+Left and right are culvertd with strongSwan's charon-systemd and the plugin kernel-culvert. IKE goes by a cable of its
+own, with the addresses that culvertd has on the wan, so that ESP alone is on the wan.
+"""
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import weakref
+
+from culvert import CPUS, Daemon, yaml_text
+
+CHARON = os.environ.get("CULVERT_CHARON", "/usr/sbin/charon-systemd")
+SWANCTL = "/usr/sbin/swanctl"
+PLUGINS = "/usr/lib/ipsec/plugins"
+PLUGIN = os.environ.get("CULVERT_IKE_PLUGIN", "")
+OFFLOADS = "tx off rx off sg off tso off gso off gro off".split()
+SECRET = "a secret of the tests"
+WAIT_SECONDS = 15
+CLONE_NEWNET = 0x40000000
+
+
+def needs():
+    """Raise SkipTest, saying what is lacking, if nothing can be run here."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("network namespaces need root")
+    for path in (CHARON, SWANCTL):
+        if not os.access(path, os.X_OK):
+            raise unittest.SkipTest(f"{path} is not there: tools/setup --ike")
+    if not os.path.exists(PLUGIN):
+        raise unittest.SkipTest("the plugin is not built: tools/strongswan says why")
+
+
+def command(*words, **options):
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, **options)
+    assert done.returncode == 0, f"{' '.join(words)}: exit code {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def wait_until(condition, what, seconds=WAIT_SECONDS):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not in {seconds} s: {what()}"
+        time.sleep(0.05)
+    return value
+
+
+class End:
+    """The addresses of a gateway and of the host behind it."""
+
+    def __init__(self, number, name):
+        self.number, self.name, self.host = number, name, name[0] + "host"
+        self.wan, self.lan, self.inside = f"192.0.2.{number}", f"10.{number}.0.1", f"10.{number}.0.10"
+        self.net = f"10.{number}.0.0/16"
+
+
+LEFT, RIGHT = End(1, "left"), End(2, "right")
+
+
+class Charon:
+    """strongSwan's daemon in a namespace, with files and sockets of its own."""
+
+    def __init__(self, network, end, directory, kernel, settings=""):
+        self.directory, self.name = directory, end.name
+        self.log = os.path.join(directory, "charon.log")
+        self.network, self.end, self.kernel = network, end, kernel
+        self._write("strongswan.conf", self._conf(settings))
+        self._plugins()
+        self.environment = {**os.environ, "STRONGSWAN_CONF": self._path("strongswan.conf"),
+            "SWANCTL_DIR": self._path("swanctl")}
+        self.start()
+
+    def _path(self, name):
+        return os.path.join(self.directory, name)
+
+    def _write(self, name, text):
+        os.makedirs(os.path.dirname(self._path(name)), exist_ok=True)
+        with open(self._path(name), "w") as file:
+            file.write(text)
+
+    def _conf(self, settings):
+        return f"""
+            charon-systemd {{
+                load = random nonce openssl aes sha1 sha2 hmac kdf gcm ccm ctr chapoly xcbc cmac {self.kernel} kernel-netlink socket-default vici updown
+                install_routes = no
+                retransmit_timeout = 1
+                replay_window = 1024
+                {settings}
+                plugins {{
+                    vici {{ socket = unix://{self._path("vici")} }}
+                    kernel-culvert {{ socket = {self._path("run/control.sock")} }}
+                }}
+                filelog {{ log {{ path = {self.log}
+                    default = 1
+                    knl = 2
+                    ike = 2
+                    flush_line = yes
+                    append = yes }} }}
+                journal {{ default = -1 }}
+            }}
+            swanctl {{ load = random openssl }}
+        """
+
+    def _plugins(self):
+        """The distribution's plugins and ours beside them."""
+        self.plugins = self._path("plugins")
+        shutil.copytree(PLUGINS, self.plugins)
+        shutil.copy(PLUGIN, self.plugins)
+
+    def start(self):
+        mount = f"mount --bind {self.plugins} {PLUGINS} && exec {CHARON}"
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen([*self.network.within(self.name), "unshare", "-m", "sh", "-c", mount],
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._finalizer = weakref.finalize(self, Charon._end, self.process)
+        self.wait_log("spawning|loaded plugins", lambda: "charon is there")
+        wait_until(lambda: os.path.exists(self._path("vici")), lambda: f"vici answers:\n{self.text()}")
+
+    @staticmethod
+    def _end(process):
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        self.process.wait(20)
+
+    def text(self):
+        with open(self.log) as file:
+            return file.read()
+
+    def wait_log(self, pattern, what=None, seconds=WAIT_SECONDS, start=0):
+        what = what or (lambda: f"'{pattern}' is in the log of {self.name}")
+        return wait_until(lambda: re.search(pattern, self.text()[start:]),
+            lambda: f"{what()}:\n{self.text()}", seconds)
+
+    def swanctl(self, *words, check=True):
+        done = subprocess.run([*self.network.within(self.name), SWANCTL, *words, "--uri",
+            f"unix://{self._path('vici')}"], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=60)
+        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}\n{self.text()}"
+        return done.stdout
+
+    def load(self, connections):
+        """Load a swanctl.conf that has nothing but these connections and the secret."""
+        self._write("swanctl/swanctl.conf", f"connections {{\n{connections}\n}}\n"
+            f'secrets {{ ike-1 {{ secret = "{SECRET}" }} }}\n')
+        self.swanctl("--load-all", "--noprompt")
+
+    def connect(self, there, **options):
+        self.load(self.connection(there, **options))
+
+    def connection(self, there, esp="aes128gcm16-esn", child="", ike="", local_ts=None, remote_ts=None, addresses=True):
+        """One that has the networks behind the gateways for its only child, both named t."""
+        here = self.end
+        proposals = f"esp_proposals = {esp}" if esp else ""
+        return f"""
+            t {{
+                version = 2
+                local_addrs = {here.wan if addresses else "%any"}
+                remote_addrs = {there.wan if addresses else "%any"}
+                proposals = aes128-sha256-curve25519
+                {ike}
+                local {{ auth = psk
+                    id = {here.name} }}
+                remote {{ auth = psk
+                    id = {there.name} }}
+                children {{ t {{
+                    local_ts = {local_ts or here.net}
+                    remote_ts = {remote_ts or there.net}
+                    {proposals}
+                    {child}
+                }} }}
+            }}"""
+
+
+class Network:
+    """Namespaces and cables."""
+
+    def __init__(self, ends):
+        self.prefix = f"culvert-ike-{os.getpid()}-"
+        self.places = [place for end in ends for place in (end.name, end.host)]
+        self._finalizer = weakref.finalize(self, Network._remove, [self.prefix + place for place in self.places])
+        for place in self.places:
+            command("ip", "netns", "add", self.prefix + place)
+            self.ip(place, "link set lo up")
+        for end in ends:
+            self.cable(end.name, "lan", end.host, "lan")
+            self.ip(end.host, f"addr add {end.inside}/24 dev lan")
+            self.ip(end.host, f"route add default via {end.lan}")
+
+    @staticmethod
+    def _remove(names):
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+
+    def close(self):
+        self._finalizer()
+
+    def within(self, place):
+        return ["ip", "netns", "exec", self.prefix + place]
+
+    def ip(self, place, words):
+        return command("ip", "-n", self.prefix + place, *words.split())
+
+    def cable(self, a, a_port, b, b_port):
+        command("ip", "link", "add", a_port, "netns", self.prefix + a, "type", "veth",
+            "peer", "name", b_port, "netns", self.prefix + b)
+        for place, port in ((a, a_port), (b, b_port)):
+            command(*self.within(place), "ethtool", "-K", port, *OFFLOADS)
+            command(*self.within(place), "sysctl", "-q", "-w", f"net.ipv6.conf.{port}.disable_ipv6=1")
+            self.ip(place, f"link set {port} up")
+
+    def socket(self, place):
+        """A UDP socket in a namespace. It stays where it was made, and only the thread that makes it goes there."""
+        made = []
+
+        def make():
+            with open(f"/run/netns/{self.prefix}{place}") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) == 0:
+                    made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        assert made, f"no socket in {place}"
+        return made[0]
+
+
+class Echo:
+    """Datagrams from one host to another, which sends them back; what comes late is waited for."""
+
+    PORT = 7007
+
+    def __init__(self, network, asking, answering):
+        self.address = answering.inside
+        self.asking, self.answering = network.socket(asking.host), network.socket(answering.host)
+        self.answering.bind((self.address, self.PORT))
+        self.asking.settimeout(0.05)
+        self.number = 0
+        threading.Thread(target=self._answer, daemon=True).start()
+
+    def _answer(self):
+        with contextlib.suppress(OSError):
+            while True:
+                self.answering.sendto(*self.answering.recvfrom(2000))
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.answering.shutdown(socket.SHUT_RDWR)
+        self.answering.close()
+        self.asking.close()
+
+    def _receive(self, wanted):
+        with contextlib.suppress(socket.timeout):
+            wanted.discard(int(self.asking.recv(2000)))
+
+    def run(self, count, interval=0, seconds=3):
+        """Send so many; returns how many did not come back within so many seconds after the last."""
+        wanted = set(range(self.number, self.number + count))
+        self.number += count
+        for number in sorted(wanted):
+            self.asking.sendto(b"%064d" % number, (self.address, self.PORT))
+            if interval:
+                time.sleep(interval)
+        deadline = time.monotonic() + seconds
+        while wanted and time.monotonic() < deadline:
+            self._receive(wanted)
+        return len(wanted)
+
+
+class Gateway:
+    """culvertd in a namespace, with its configuration."""
+
+    def __init__(self, network, end, there, directory):
+        self.network, self.end, self.directory = network, end, directory
+        self.conf = {
+            "control": {"directory": self.path("run"), "state_directory": self.path("state")},
+            "memory": {"hugepages": False, "packets": 4095},
+            "workers": {"lcores": [CPUS[end.number % len(CPUS)]], "idle_sleep_us": 200},
+            "ports": {
+                "lan": {"device": "net_af_packet0,iface=lan,blocksz=65536,framesz=2048,framecnt=512",
+                    "side": "protected", "addresses": [f"{end.lan}/24"]},
+                "wan": {"device": "net_af_packet1,iface=wan,blocksz=65536,framesz=2048,framecnt=512",
+                    "side": "unprotected", "addresses": [f"{end.wan}/24"]},
+            },
+            "routes": [{"to": "0.0.0.0/0", "via": there.wan}],
+        }
+        self.start()
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def start(self):
+        with open(self.path("site.yaml"), "w") as file:
+            file.write(yaml_text(self.conf))
+        self.daemon = Daemon(["--config", self.path("site.yaml")], self.directory, self.network.within(self.end.name))
+        self.daemon.wait_ready()
+        return self
+
+    def sas(self):
+        """All that is known of each, by name; one may go between two questions."""
+        names = [sa["name"] for sa in self.daemon.control("show-sas")["sas"]]
+        answers = [self.daemon.ask("show-sa", name=name) for name in names]
+        return {name: answer["result"]["sa"] for name, answer in zip(names, answers) if answer["ok"]}
+
+    def policies(self):
+        return self.daemon.control("show-policies")["policies"]
+
+    def stop(self):
+        self.daemon.signal()
+        return self.daemon.wait()
+
+
+class Lab:
+    def __init__(self, kernels=("kernel-culvert", "kernel-culvert"), settings=""):
+        self.directory = tempfile.mkdtemp(prefix="culvert-ike-")
+        self._finalizer = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
+        self.network = Network((LEFT, RIGHT))
+        self.network.cable("left", "wan", "right", "wan")
+        self.network.cable("left", "ike", "right", "ike")
+        for end in (LEFT, RIGHT):
+            self.network.ip(end.name, f"addr add {end.wan}/24 dev ike")
+            os.makedirs(os.path.join(self.directory, end.name))
+        self.gateways = [Gateway(self.network, end, there, os.path.join(self.directory, end.name))
+            for end, there in ((LEFT, RIGHT), (RIGHT, LEFT))]
+        self.left, self.right = self.gateways
+        self.charons = [Charon(self.network, end, os.path.join(self.directory, end.name), kernel, settings)
+            for end, kernel in zip((LEFT, RIGHT), kernels)]
+        self.ike_left, self.ike_right = self.charons
+        self.echo = Echo(self.network, LEFT, RIGHT)
+
+    def close(self):
+        self.echo.close()
+        for charon in self.charons:
+            charon.stop()
+        for gateway in self.gateways:
+            code = gateway.stop()
+            assert code == 0, gateway.daemon.stderr()
+        self.network.close()
+        self._finalizer()
