@@ -169,6 +169,19 @@ static int part_read(struct request *request, struct gateway *part)
 	return ret != 0 ? err_set(&request->err, -ret, "the request has faults; nothing has changed") : 0;
 }
 
+/* What the part adds is left alone by reload and apply, if that is asked for. */
+static int lasting_set(struct request *request, struct gateway *part)
+{
+	bool is_lasting = false;
+	int ret = request_bool(request, "lasting", &is_lasting);
+
+	for (size_t i = 0; i < part->n_sas; i++)
+		part->sas[i].is_lasting = is_lasting;
+	for (size_t i = 0; i < part->n_policies; i++)
+		part->policies[i].is_lasting = is_lasting;
+	return ret;
+}
+
 static void count(
 	struct reload_summary *summary, size_t *counter, const char *what, const char *kind, const char *name)
 {
@@ -305,6 +318,8 @@ static int part_take(
 	int ret = request_bool(request, "replace", &replaces);
 
 	if (ret == 0)
+		ret = lasting_set(request, part);
+	if (ret == 0)
 		ret = gone_take(request, change, summary);
 	if (ret == 0)
 		ret = sas_take_new(request, part, replaces, change, summary);
@@ -390,11 +405,14 @@ const struct command commands_change[] = {
 		"only tell what that is."},
 	{"apply", run_apply, "file dry_run",
 		"The same with another file, by its absolute path, which the daemon reads."},
-	{"change", run_change, "sas policies moves delete_sas delete_policies before after replace dry_run",
+	{"change", run_change,
+		"sas policies moves delete_sas delete_policies before after replace lasting dry_run",
 		"Add SAs (`sas`, by name, as in the configuration) and policies (a list; at the end, or "
 		"`before` or `after` a policy) and delete some (lists of names), all or nothing; with "
 		"`replace`, those of a name that there is take its place. `moves` gives SAs by name other "
-		"ends, ports or `follows`, under the key that they have."},
+		"ends, ports or `follows`, under the key that they have. What is added with `lasting` is "
+		"left "
+		"alone by `reload` and `apply`."},
 	{"events", run_events, "",
 		"From now on, tell each event on this connection as a line with `event` and `time`: "
 		"`sa-soft-expired`, `sa-hard-expired`, `sa-sequence-near-end`, `acquire`, `peer-moved`, "

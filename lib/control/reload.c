@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "control/lasting.h"
 #include "control/lock.h"
 #include "control/sas.h"
 
@@ -143,7 +144,7 @@ static void sas_missing(const struct control *control, const struct name_index *
 	const struct gateway *running = control->gateway;
 
 	for (size_t i = 0; i < running->n_sas; i++) {
-		if (name_index_find(wanted, running->sas[i].name) >= 0)
+		if (running->sas[i].is_lasting || name_index_find(wanted, running->sas[i].name) >= 0)
 			continue;
 		summary->sas.removed++;
 		tell(summary, "sas", "removed", running->sas[i].name);
@@ -219,22 +220,17 @@ static bool policies_equal(const struct gateway *a, const struct gateway *b)
 static void policies_compare(const struct control *control, struct gateway *wanted, struct change *change,
 	struct reload_summary *summary)
 {
-	const struct gateway *running = control->gateway;
+	struct gateway others = *control->gateway;
 	const struct reload_counts *counts = &summary->policies;
 
-	if (policies_equal(running, wanted))
-		return;
-	policies_count(running, wanted, summary);
-	policies_missing(running, wanted, summary);
-	summary->policies_reordered = counts->added + counts->changed + counts->removed == 0;
-	change->has_policies = true;
-	change->policies = wanted->policies;
-	change->n_policies = wanted->n_policies;
-	change->is_owned = xcalloc(wanted->n_policies + 1, sizeof(*change->is_owned));
-	memset(change->is_owned, true, wanted->n_policies * sizeof(*change->is_owned));
-	change->is_kept = xcalloc(running->n_policies + 1, sizeof(*change->is_kept));
-	wanted->policies = NULL;
-	wanted->n_policies = 0;
+	others.policies = lasting_others(control->gateway, &others.n_policies);
+	if (!policies_equal(&others, wanted)) {
+		policies_count(&others, wanted, summary);
+		policies_missing(&others, wanted, summary);
+		summary->policies_reordered = counts->added + counts->changed + counts->removed == 0;
+		lasting_merge(control->gateway, wanted, change);
+	}
+	free(others.policies);
 }
 
 static bool route_equal(const struct route_conf *a, const struct route_conf *b)

@@ -25,6 +25,7 @@ bool policy_equal(const struct policy *a, const struct policy *b)
 {
 	return texts_equal(a->name, b->name) && a->direction == b->direction && a->action == b->action &&
 	       selector_equal(&a->selector, &b->selector) && a->icmp_errors == b->icmp_errors &&
-	       a->tell_sender == b->tell_sender && names_equal(a->sas, a->n_sas, b->sas, b->n_sas) &&
+	       a->tell_sender == b->tell_sender && a->is_lasting == b->is_lasting &&
+	       names_equal(a->sas, a->n_sas, b->sas, b->n_sas) &&
 	       names_equal(a->alternatives, a->n_alternatives, b->alternatives, b->n_alternatives);
 }

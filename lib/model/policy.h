@@ -42,6 +42,7 @@ struct policy {
 	size_t n_alternatives;
 	/* POLICY_OUT: answer packets for which there is no SA with ICMP (RFC 4301 section 5.1.1). */
 	bool tell_sender;
+	bool is_lasting; /* by a change that no reload undoes, as of a key exchange */
 };
 
 #define POLICY_ALTERNATIVES_MAX 1024

@@ -145,6 +145,7 @@ struct sa_conf {
 	 */
 	int tfc_bytes;
 	uint32_t dummy_rate_pps; /* outbound: dummy packets (RFC 4303 section 2.6) */
+	bool is_lasting;         /* by a change that no reload undoes, as of a key exchange */
 };
 
 /* Wipe the key and free what the SA's configuration owns. */

@@ -201,6 +201,51 @@ class Moves(Running):
         self.assertEqual(self.daemon.control("show-sa", name="t-out")["sa"]["destination"], B.wan[4])
 
 
+class Lasting(Running):
+    def setUp(self):
+        super().setUp()
+        self.daemon.control("change", lasting=True, sas={"ike": an_sa(0x9001)},
+            policies=[a_policy("a", action="protect", sas=["ike"]), a_policy("b", "10.78.0.0/16")], before="p1")
+        self.daemon.control("change", lasting=True, policies=[a_policy("c", "10.79.0.0/16")])
+        self.daemon.control("change", policies=[a_policy("passing", "10.80.0.0/16")], before="b")
+
+    def reload(self, policies):
+        """Write these policies, of those that there are, and reload."""
+        self.site.conf["policies"] = policies
+        self.site.write()
+        return self.daemon.control("reload")["counts"]
+
+    def test_a_reload_leaves_what_lasts(self):
+        # REK-5: what a key exchange has made is in no file.
+        p0, p1 = self.site.conf["policies"]
+
+        counts = self.reload([p0, p1])
+
+        self.assertEqual((counts["policies"]["removed"], counts["sas"]["removed"]), (1, 0))
+        self.assertEqual(self.names("policies"), ["p0", "a", "b", "p1", "c"])
+        self.assertEqual(self.names("sas"), ["t-out", "t-in", "ike"])
+        self.assertEqual(self.daemon.control("show-sa", name="ike")["sa"]["policies"], ["a"])
+        self.assertEqual(self.ctl("reload"), "nothing is different\n")
+
+    def test_each_stays_before_what_it_was_before(self):
+        p0, p1 = self.site.conf["policies"]
+        other = a_policy("other", "10.81.0.0/16")
+
+        for policies, names in (([p1, other, p0], ["a", "b", "p1", "other", "p0", "c"]), ([p1], ["a", "b", "p1", "c"]),
+                ([p0, other], ["p0", "other", "a", "b", "c"]), ([], ["a", "b", "c"]), ([p1], ["p1", "a", "b", "c"])):
+            with self.subTest(names):
+                self.reload(policies)
+                self.assertEqual(self.names("policies"), names)
+
+    def test_a_name_of_the_file_is_the_files(self):
+        p0, p1 = self.site.conf["policies"]
+        self.reload([p0, a_policy("b", "10.99.0.0/16"), p1])
+
+        self.assertEqual(self.names("policies"), ["p0", "a", "b", "p1", "c"])
+        self.assertEqual(self.names("policies", "destination")[2], ["10.99.0.0/16"])
+        self.assertEqual(self.reload([p0, p1])["policies"]["removed"], 1)
+
+
 class Change(Running):
     def test_an_sa_and_its_policies_come_and_go(self):
         added = self.ctl("sa", "add", self.file({"n-out": an_sa(0x9001)}))
