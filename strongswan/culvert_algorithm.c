@@ -2,10 +2,12 @@
 
 #include <stdio.h>
 
-/* What IKE's key of an encryption algorithm holds behind the cipher's key. */
-#define SALT_BYTES 4 /* RFC 4106 section 4, RFC 3686 section 5.1, RFC 4543 section 3.2, RFC 7634 section 2   \
-		      */
-#define CCM_SALT_BYTES 3 /* RFC 4309 section 4 */
+/*
+ * What IKE's key of an encryption algorithm holds behind the cipher's key: RFC 4106 section 4, RFC 3686
+ * section 5.1, RFC 4543 section 3.2, RFC 7634 section 2; and RFC 4309 section 4.
+ */
+#define SALT_BYTES     4
+#define CCM_SALT_BYTES 3
 
 static const struct encryption {
 	uint16_t transform;

@@ -21,6 +21,7 @@ static bool change_make(struct kernel_culvert *this, json_t *change, const struc
 	json_t *result;
 
 	json_object_set_new(change, "replace", json_true());
+	json_object_set_new(change, "lasting", json_true());
 	result = culvert_client_ask(&this->client, "change", change, key);
 	json_decref(result);
 	culvert_policies_made(&this->policies, result != NULL);

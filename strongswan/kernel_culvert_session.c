@@ -67,6 +67,7 @@ static bool policies_renew(struct kernel_culvert *this, json_t *change)
 		if (!has_more && json_object_size(change) == 0)
 			break;
 		json_object_set_new(change, "replace", json_true());
+		json_object_set_new(change, "lasting", json_true());
 		json_t *result = culvert_client_ask(&this->client, "change", change, NULL);
 
 		is_made = result != NULL;

@@ -124,8 +124,11 @@ class Charon:
             self.process = subprocess.Popen([*self.network.within(self.name), "unshare", "-m", "sh", "-c", mount],
                 env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._finalizer = weakref.finalize(self, Charon._end, self.process)
-        self.wait_log("spawning|loaded plugins", lambda: "charon is there")
-        wait_until(lambda: os.path.exists(self._path("vici")), lambda: f"vici answers:\n{self.text()}")
+        wait_until(self._answers, lambda: f"vici answers:\n{self.text()}")
+
+    def _answers(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self._path("vici")) == 0
 
     @staticmethod
     def _end(process):
@@ -248,14 +251,16 @@ class Echo:
         self.address = answering.inside
         self.asking, self.answering = network.socket(asking.host), network.socket(answering.host)
         self.answering.bind((self.address, self.PORT))
-        self.asking.settimeout(0.05)
         self.number = 0
         threading.Thread(target=self._answer, daemon=True).start()
 
     def _answer(self):
         with contextlib.suppress(OSError):
             while True:
-                self.answering.sendto(*self.answering.recvfrom(2000))
+                question, asker = self.answering.recvfrom(2000)
+                if asker is None:
+                    return  # it was shut down
+                self.answering.sendto(question, asker)
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -263,9 +268,13 @@ class Echo:
         self.answering.close()
         self.asking.close()
 
-    def _receive(self, wanted):
-        with contextlib.suppress(socket.timeout):
-            wanted.discard(int(self.asking.recv(2000)))
+    def _receive(self, wanted, seconds):
+        """What comes within that time."""
+        until = time.monotonic() + seconds
+        while wanted and (left := until - time.monotonic()) > 0:
+            self.asking.settimeout(left)
+            with contextlib.suppress(socket.timeout):
+                wanted.discard(int(self.asking.recv(2000)))
 
     def run(self, count, interval=0, seconds=3):
         """Send so many; returns how many did not come back within so many seconds after the last."""
@@ -274,10 +283,8 @@ class Echo:
         for number in sorted(wanted):
             self.asking.sendto(b"%064d" % number, (self.address, self.PORT))
             if interval:
-                time.sleep(interval)
-        deadline = time.monotonic() + seconds
-        while wanted and time.monotonic() < deadline:
-            self._receive(wanted)
+                self._receive(wanted, interval)
+        self._receive(wanted, seconds)
         return len(wanted)
 
 

@@ -65,8 +65,9 @@ class Ike(unittest.TestCase):
                 charon.swanctl("--rekey", "--child", "t")
 
     def drops(self):
-        return [{drop["reason"]: drop["packets"] for drop in gateway.daemon.control("show-drops")["drops"]}
-            for gateway in self.lab.gateways]
+        """By gateway; what the namespaces' own kernels send on the cables is for nobody."""
+        return [{drop["reason"]: drop["packets"] for drop in gateway.daemon.control("show-drops")["drops"]
+            if drop["reason"] != "eth_not_ours"} for gateway in self.lab.gateways]
 
 
 class Tunnel(Ike):
@@ -138,7 +139,7 @@ class Tunnel(Ike):
         lost = self.lab.echo.run(1500, interval=0.001)
         rekeyings.join()
 
-        self.assertEqual(lost, 0)
+        self.assertEqual(lost, 0, self.drops())
         self.assertEqual(self.drops(), before)
         lab.wait_until(lambda: [len(gateway.sas()) for gateway in self.lab.gateways] == [2, 2], lambda: "two SAs are left")
         for gateway, old in zip(self.lab.gateways, names):
@@ -206,7 +207,7 @@ class Tunnel(Ike):
         out = [policy for policy in self.left.policies() if policy["direction"] == "out"]
         self.assertEqual([(policy["action"], policy["destination"]) for policy in out], [("bypass", ["10.2.7.0/24"]),
             ("bypass", ["10.2.0.0/15"]), ("protect", [RIGHT.net]), ("discard", ["10.0.0.0/8"])])
-        self.assertEqual((out[0]["protocol"], out[0]["destination_port"]), ("udp", "53"))
+        self.assertEqual((out[0]["protocol"], out[0]["destination_port"]), (17, "53-53"))
 
     def test_several_selectors_are_several_policies_of_one_sa(self):
         both = f"{RIGHT.net},10.9.0.0-10.9.0.77"
