@@ -18,6 +18,7 @@
 #define MEMORY_PACKETS_MIN MEMORY_PACKETS_EACH
 #define MEMORY_PACKETS_MAX (4u << 20)
 #define ICMP_KINDS_MAX     4
+#define HOST_ROUTES_MAX    1024
 #define PROTOCOL_UDPLITE   136
 #define PROTOCOL_SCTP      132
 #define PROTOCOL_DCCP      33
@@ -264,6 +265,15 @@ static const struct schema_key metrics_keys[] = {
 		.doc = "Serve the numbers of each SA too. With `false` a scrape stays small however many SAs there are."},
 };
 
+static const struct schema_key host_keys[] = {
+	{"interface", .type = &read_name, FIELD(struct host_conf, interface), .max = HOST_INTERFACE_NAME_MAX,
+		.absent = "none, and the host gets nothing",
+		.doc = "The name of a TUN device, which the daemon makes and gives the addresses of all ports, or which is there already for its user. By it the host's own stack gets what is for the gateway's addresses and the gateway does not answer itself: IKE in clear to and from an address of an unprotected port, whatever policies say (RFC 4301 section 4.4.1), what comes out of an SA that may carry it, and what a policy lets in in clear. What the host sends by it is taken as from the protected side."},
+	{"routes", .type = &read_prefix, .shape = SHAPE_LIST, ITEMS(struct host_conf, routes, n_routes),
+		.items_max = HOST_ROUTES_MAX, .fallback = "0.0.0.0/0, ::/0",
+		.doc = "What the host reaches by the interface: the daemon that makes the device gives the host these routes, behind every other of the host's for the same prefix. So the default is of use where the host has no other way; else name the peers here, or let the host choose by source address (docs/operations.md). `[]` gives it none."},
+};
+
 static const struct schema_key policy_keys[] = {
 	{"name", .type = &read_name, FIELD(struct policy, name), .max = NAME_MAX_LENGTH, .required = true,
 		.doc = "Its name, of one policy only."},
@@ -469,6 +479,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.name_max = NAME_MAX_LENGTH};
 static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
 static const struct schema metrics_schema = {.title = "metrics", KEYS(metrics_keys)};
+static const struct schema host_schema = {.title = "host", KEYS(host_keys)};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
@@ -504,6 +515,8 @@ static const struct schema_key gateway_keys[] = {
 		.doc = "What is made of ICMP errors that nobody has authenticated."},
 	{"metrics", .shape = SHAPE_OBJECT, .object = &metrics_schema, FIELD(struct gateway, metrics),
 		.doc = "Metrics over HTTP, as OpenMetrics or for Prometheus, at `/metrics`."},
+	{"host", .shape = SHAPE_OBJECT, .object = &host_schema, FIELD(struct gateway, host),
+		.doc = "The way between the gateway's own addresses and programs on this host: an IKE daemon, say."},
 	{"capture", .shape = SHAPE_OBJECT, .object = &capture_schema,
 		.doc = "What may be captured of packets, and to where (`pcapng` files)."},
 };

@@ -75,7 +75,7 @@ static bool is_in(struct asking *a, const struct burst *burst)
 /* A stage left the packet in no burst: it was dropped, and why, the counters say. */
 static void end_as_counted(struct asking *a)
 {
-	for (unsigned port = 0; port <= PKT_PORTS_MAX; port++)
+	for (unsigned port = 0; port < PKT_PORTS_ALL; port++)
 		for (unsigned reason = 0; reason < DROP_COUNT; reason++)
 			if (a->drops->count[port][reason] > 0)
 				end_dropped(a, (enum drop_reason)reason);
