@@ -24,7 +24,7 @@ void culvert_sas_fini(struct culvert_sas *sas)
 /* What a walk looks for; the first SA that has all of it ends the walk. */
 struct wanted {
 	const char *name;
-	bool is_installed;
+	bool is_ours;
 	bool inbound;
 	uint32_t reqid;
 	uint8_t protocol;
@@ -36,6 +36,8 @@ static bool has_all(const struct culvert_sa *sa, const struct wanted *wanted)
 {
 	if (wanted->name)
 		return sa->is_installed && streq(sa->name, wanted->name);
+	if (wanted->is_ours)
+		return sa->inbound && sa->protocol == wanted->protocol && sa->spi == wanted->spi;
 	if (wanted->destination)
 		return sa->protocol == wanted->protocol && sa->spi == wanted->spi &&
 		       sa->destination->ip_equals(sa->destination, wanted->destination);
@@ -59,8 +61,12 @@ struct culvert_sa *culvert_sas_find(
 	const struct culvert_sas *sas, uint8_t protocol, uint32_t spi, const host_t *destination)
 {
 	const struct wanted wanted = {.protocol = protocol, .spi = spi, .destination = (host_t *)destination};
+	const struct wanted ours = {.protocol = protocol, .spi = spi, .is_ours = true};
+	struct culvert_sa *exact = find(sas, &wanted);
 
-	return find(sas, &wanted);
+	/* An SPI that we chose is no other's: charon may have another destination for it when a move went
+	 * half way. */
+	return exact ? exact : find(sas, &ours);
 }
 
 struct culvert_sa *culvert_sas_find_name(const struct culvert_sas *sas, const char *name)

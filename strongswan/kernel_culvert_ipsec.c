@@ -124,7 +124,10 @@ static void ends_set(struct culvert_sa *sa, const kernel_ipsec_update_sa_t *data
 		sa->reqid = data->new_reqid;
 }
 
-/* The SA goes on with its key, sequence numbers and window. */
+/*
+ * The SA goes on with its key, sequence numbers and window. Where culvertd can't, between ends that are not
+ * its own, say, NOT_SUPPORTED makes charon leave it as it is and replace it.
+ */
 static status_t sa_move(struct kernel_culvert *this, struct culvert_sa *sa, kernel_ipsec_update_sa_t *data)
 {
 	const struct culvert_sa before = *sa;
@@ -137,7 +140,8 @@ static status_t sa_move(struct kernel_culvert *this, struct culvert_sa *sa, kern
 	sa->destination = before.destination;
 	if (!change_make(this, move_make(this, sa, data), NULL)) {
 		sa->is_in_udp = before.is_in_udp;
-		return FAILED;
+		sa->follows = before.follows;
+		return NOT_SUPPORTED;
 	}
 	ends_set(sa, data);
 	return SUCCESS;

@@ -2,8 +2,8 @@
 
     lhost --- lan --- left --- wan --- right --- lan --- rhost
 
-Left and right are culvertd with strongSwan's charon-systemd and the plugin kernel-culvert. IKE goes by a cable of its
-own, with the addresses that culvertd has on the wan, so that ESP alone is on the wan.
+Left and right are culvertd with strongSwan's charon-systemd and the plugin kernel-culvert. IKE comes to charon by
+culvertd's host interface, and its kernel has no other way.
 """
 import contextlib
 import ctypes
@@ -90,10 +90,11 @@ class Charon:
             file.write(text)
 
     def _conf(self, settings):
+        # libipsec's packets find their way by routes.
         return f"""
             charon-systemd {{
                 load = random nonce openssl aes sha1 sha2 hmac kdf gcm ccm ctr chapoly xcbc cmac {self.kernel} kernel-netlink socket-default vici updown
-                install_routes = no
+                install_routes = {'yes' if self.kernel == 'kernel-libipsec' else 'no'}
                 retransmit_timeout = 1
                 replay_window = 1024
                 {settings}
@@ -165,7 +166,8 @@ class Charon:
     def connect(self, there, **options):
         self.load(self.connection(there, **options))
 
-    def connection(self, there, esp="aes128gcm16-esn", child="", ike="", local_ts=None, remote_ts=None, addresses=True):
+    def connection(self, there, esp="aes128gcm16-esn", child="", ike="", local_ts=None, remote_ts=None, addresses=True,
+            remote=None):
         """One that has the networks behind the gateways for its only child, both named t."""
         here = self.end
         proposals = f"esp_proposals = {esp}" if esp else ""
@@ -173,7 +175,7 @@ class Charon:
             t {{
                 version = 2
                 local_addrs = {here.wan if addresses else "%any"}
-                remote_addrs = {there.wan if addresses else "%any"}
+                remote_addrs = {remote or there.wan}
                 proposals = aes128-sha256-curve25519
                 {ike}
                 local {{ auth = psk
@@ -198,6 +200,8 @@ class Network:
         self._finalizer = weakref.finalize(self, Network._remove, [self.prefix + place for place in self.places])
         for place in self.places:
             command("ip", "netns", "add", self.prefix + place)
+            # Nothing but what the tests send.
+            self.run(place, "sysctl", "-q", "-w", *(f"net.ipv6.conf.{which}.disable_ipv6=1" for which in ("all", "default")))
             self.ip(place, "link set lo up")
         for end in ends:
             self.cable(end.name, "lan", end.host, "lan")
@@ -215,6 +219,9 @@ class Network:
     def within(self, place):
         return ["ip", "netns", "exec", self.prefix + place]
 
+    def run(self, place, *words):
+        return command(*self.within(place), *words)
+
     def ip(self, place, words):
         return command("ip", "-n", self.prefix + place, *words.split())
 
@@ -222,8 +229,7 @@ class Network:
         command("ip", "link", "add", a_port, "netns", self.prefix + a, "type", "veth",
             "peer", "name", b_port, "netns", self.prefix + b)
         for place, port in ((a, a_port), (b, b_port)):
-            command(*self.within(place), "ethtool", "-K", port, *OFFLOADS)
-            command(*self.within(place), "sysctl", "-q", "-w", f"net.ipv6.conf.{port}.disable_ipv6=1")
+            self.run(place, "ethtool", "-K", port, *OFFLOADS)
             self.ip(place, f"link set {port} up")
 
     def socket(self, place):
@@ -243,13 +249,13 @@ class Network:
 
 
 class Echo:
-    """Datagrams from one host to another, which sends them back; what comes late is waited for."""
+    """Datagrams from one place to another's address, where they are sent back; what comes late is waited for."""
 
     PORT = 7007
 
-    def __init__(self, network, asking, answering):
-        self.address = answering.inside
-        self.asking, self.answering = network.socket(asking.host), network.socket(answering.host)
+    def __init__(self, network, asking, answering, address):
+        self.address = address
+        self.asking, self.answering = network.socket(asking), network.socket(answering)
         self.answering.bind((self.address, self.PORT))
         self.number = 0
         threading.Thread(target=self._answer, daemon=True).start()
@@ -291,7 +297,7 @@ class Echo:
 class Gateway:
     """culvertd in a namespace, with its configuration."""
 
-    def __init__(self, network, end, there, directory):
+    def __init__(self, network, end, there, directory, addresses=()):
         self.network, self.end, self.directory = network, end, directory
         self.conf = {
             "control": {"directory": self.path("run"), "state_directory": self.path("state")},
@@ -301,10 +307,13 @@ class Gateway:
                 "lan": {"device": "net_af_packet0,iface=lan,blocksz=65536,framesz=2048,framecnt=512",
                     "side": "protected", "addresses": [f"{end.lan}/24"]},
                 "wan": {"device": "net_af_packet1,iface=wan,blocksz=65536,framesz=2048,framecnt=512",
-                    "side": "unprotected", "addresses": [f"{end.wan}/24"]},
+                    "side": "unprotected", "addresses": [f"{address}/24" for address in (end.wan, *addresses)]},
             },
             "routes": [{"to": "0.0.0.0/0", "via": there.wan}],
+            "host": {"interface": "culvert0"},
         }
+        # What culvertd takes from a cable the kernel sees too, and must not answer: it is not from where it would send to.
+        network.run(end.name, "sysctl", "-q", "-w", *(f"net.ipv4.conf.{port}.rp_filter=1" for port in ("lan", "wan")))
         self.start()
 
     def path(self, name):
@@ -331,23 +340,40 @@ class Gateway:
         return self.daemon.wait()
 
 
+class Router:
+    """A gateway that is the namespace's own kernel."""
+
+    def __init__(self, network, end, there):
+        network.ip(end.name, f"addr add {end.wan}/24 dev wan")
+        network.ip(end.name, f"addr add {end.lan}/24 dev lan")
+        network.run(end.name, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1",
+            *(f"net.ipv4.conf.{port}.rp_filter=0" for port in ("all", "default", "lan", "wan")))
+
+
 class Lab:
-    def __init__(self, kernels=("kernel-culvert", "kernel-culvert"), settings=""):
+    """Left is always culvert. So is right, or else it is a kernel with strongSwan's own ESP above it, libipsec."""
+
+    def __init__(self, right="kernel-culvert", addresses=(), settings=""):
         self.directory = tempfile.mkdtemp(prefix="culvert-ike-")
         self._finalizer = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.network = Network((LEFT, RIGHT))
         self.network.cable("left", "wan", "right", "wan")
-        self.network.cable("left", "ike", "right", "ike")
         for end in (LEFT, RIGHT):
-            self.network.ip(end.name, f"addr add {end.wan}/24 dev ike")
-            os.makedirs(os.path.join(self.directory, end.name))
-        self.gateways = [Gateway(self.network, end, there, os.path.join(self.directory, end.name))
-            for end, there in ((LEFT, RIGHT), (RIGHT, LEFT))]
-        self.left, self.right = self.gateways
-        self.charons = [Charon(self.network, end, os.path.join(self.directory, end.name), kernel, settings)
-            for end, kernel in zip((LEFT, RIGHT), kernels)]
-        self.ike_left, self.ike_right = self.charons
-        self.echo = Echo(self.network, LEFT, RIGHT)
+            os.makedirs(self.path(end.name))
+        self.left = Gateway(self.network, LEFT, RIGHT, self.path("left"), addresses)
+        self.gateways = [self.left]
+        if right == "kernel-culvert":
+            self.right = Gateway(self.network, RIGHT, LEFT, self.path("right"))
+            self.gateways.append(self.right)
+        else:
+            Router(self.network, RIGHT, LEFT)
+        self.ike_left = Charon(self.network, LEFT, self.path("left"), "kernel-culvert", settings)
+        self.ike_right = Charon(self.network, RIGHT, self.path("right"), right, settings)
+        self.charons = [self.ike_left, self.ike_right]
+        self.echo = Echo(self.network, LEFT.host, RIGHT.host, RIGHT.inside)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
 
     def close(self):
         self.echo.close()

@@ -15,15 +15,15 @@ LEFT, RIGHT = lab.LEFT, lab.RIGHT
 
 
 class Ike(unittest.TestCase):
-    settings = ""
+    options = {}
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = lab.Lab(settings=cls.settings)
+        cls.lab = lab.Lab(**cls.options)
         cls.addClassCleanup(cls.lab.close)
 
     def setUp(self):
-        self.left, self.right = self.lab.left, self.lab.right
+        self.left, self.right = self.lab.gateways[0], self.lab.gateways[-1]
         self.ike_left, self.ike_right = self.lab.charons
         self.addCleanup(self.settle)
 
@@ -132,6 +132,7 @@ class Tunnel(Ike):
     def test_a_rekeying_loses_nothing(self):
         # REK-1, REK-2, REK-3, REK-4, REK-5: whoever begins it, and both at once; the old SAs are gone in the end.
         self.up()
+        self.exchange()
         before = self.drops()
         names = [set(gateway.sas()) for gateway in self.lab.gateways]
         rekeyings = threading.Thread(target=self.rekey_by_turns)
@@ -209,6 +210,16 @@ class Tunnel(Ike):
             ("bypass", ["10.2.0.0/15"]), ("protect", [RIGHT.net]), ("discard", ["10.0.0.0/8"])])
         self.assertEqual((out[0]["protocol"], out[0]["destination_port"]), (17, "53-53"))
 
+    def test_transport_mode_is_for_the_gateways_themselves(self):
+        # TUN-10
+        self.up(child="mode = transport", local_ts="dynamic", remote_ts="dynamic")
+        echo = lab.Echo(self.lab.network, LEFT.name, RIGHT.name, RIGHT.wan)
+        self.addCleanup(echo.close)
+
+        self.assertEqual(echo.run(3), 0, self.drops())
+
+        self.assertEqual({(sa["mode"], sa["packets"]) for sa in self.all_sas()}, {("transport", 3)})
+
     def test_several_selectors_are_several_policies_of_one_sa(self):
         both = f"{RIGHT.net},10.9.0.0-10.9.0.77"
         self.up(left={"remote_ts": both}, right={"local_ts": both})
@@ -219,6 +230,54 @@ class Tunnel(Ike):
         self.assertEqual([policy["direction"] for policy in policies].count("out"), 2)
         self.assertIn(["10.9.0.0-10.9.0.77"], [policy["destination"] for policy in policies])
         self.assertEqual(len({str(policy["sas"]) for policy in policies}), 2)
+
+
+class Mobile(Ike):
+    OTHER = "192.0.2.3"
+    options = {"addresses": (OTHER,)}
+
+    def test_mobike_moves_the_sas(self):
+        # NAT-6, REK-5: to another of the gateway's addresses; the SAs are the same, and go on counting.
+        self.up(left={"addresses": False}, right={"remote": "%any"})
+        self.exchange()
+        before = set(self.left.sas())
+
+        # The kernel forgets the routes from an address that goes; charon asks it for another way.
+        self.lab.network.ip(LEFT.name, f"route add default dev culvert0 src {self.OTHER} metric 70000")
+        self.lab.network.ip(LEFT.name, f"addr del {LEFT.wan}/32 dev culvert0")
+
+        for gateway in self.lab.gateways:
+            lab.wait_until(lambda: all(self.OTHER in (sa["source"], sa["destination"]) for sa in gateway.sas().values()),
+                lambda: f"SAs have moved: {gateway.sas()}\n{self.ike_left.text()}")
+        self.exchange()
+        self.assertEqual(set(self.left.sas()), before)
+        sequence, = {sa["sequence"] for sa in self.all_sas()}
+        self.assertGreaterEqual(sequence, 6)
+
+
+class Libipsec(Ike):
+    """strongSwan's own ESP, in user space and in UDP, as the peer: it shares no code with culvert."""
+
+    options = {"right": "kernel-libipsec"}
+
+    def up(self, **connection):
+        self.connect(**connection)
+        self.ike_left.swanctl("--initiate", "--child", "t", "--timeout", "10")
+
+    def test_packets_pass_both_ways(self):
+        # ESP-1, NAT-1: tunnel mode without ESN, which libipsec has not.
+        for esp in ("aes128gcm16", "aes256-sha256", "chacha20poly1305"):
+            with self.subTest(esp):
+                self.up(esp=esp)
+                self.exchange(20)
+                self.assertEqual([(sa["packets"], sa["drops"], sa["esn"]) for sa in self.all_sas()], [(20, 0, False)] * 2)
+                self.assertEqual({sa["algorithm"] for sa in self.all_sas()}, {esp})
+                self.settle()
+
+    def test_extended_sequence_numbers_are_not_forced_on_it(self):
+        # ESN-1
+        self.up(left={"esp": "aes128gcm16-esn-noesn"}, right={"esp": "aes128gcm16"})
+        self.exchange()
 
 
 class Restarts(Ike):
