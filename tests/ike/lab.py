@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -29,6 +30,7 @@ OFFLOADS = "tx off rx off sg off tso off gso off gro off".split()
 SECRET = "a secret of the tests"
 WAIT_SECONDS = 15
 CLONE_NEWNET = 0x40000000
+ETH_P_ALL = 3
 
 
 def needs():
@@ -194,9 +196,9 @@ class Charon:
 class Network:
     """Namespaces and cables."""
 
-    def __init__(self, ends):
+    def __init__(self, ends, others=()):
         self.prefix = f"culvert-ike-{os.getpid()}-"
-        self.places = [place for end in ends for place in (end.name, end.host)]
+        self.places = [*(place for end in ends for place in (end.name, end.host)), *others]
         self._finalizer = weakref.finalize(self, Network._remove, [self.prefix + place for place in self.places])
         for place in self.places:
             command("ip", "netns", "add", self.prefix + place)
@@ -232,14 +234,14 @@ class Network:
             self.run(place, "ethtool", "-K", port, *OFFLOADS)
             self.ip(place, f"link set {port} up")
 
-    def socket(self, place):
-        """A UDP socket in a namespace. It stays where it was made, and only the thread that makes it goes there."""
+    def socket(self, place, *kind):
+        """A UDP socket in a namespace, or one of that kind. It stays where it was made, and only the thread that makes it goes there."""
         made = []
 
         def make():
             with open(f"/run/netns/{self.prefix}{place}") as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) == 0:
-                    made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                    made.append(socket.socket(*(kind or (socket.AF_INET, socket.SOCK_DGRAM))))
 
         thread = threading.Thread(target=make)
         thread.start()
@@ -340,6 +342,54 @@ class Gateway:
         return self.daemon.wait()
 
 
+class PortNat:
+    """A NAT on the wan's cable, which gives what comes from the right other UDP source ports, and the left's answers the
+    old ones again. The addresses stay. It does not know ESP, so that nothing but UDP passes."""
+
+    FIRST = 50000
+
+    def __init__(self, network, place):
+        self.shift = self.FIRST
+        self.sockets = [network.socket(place, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) for _ in range(2)]
+        for port, one in zip(("left", "right"), self.sockets):
+            one.bind((port, 0))
+        for source, sink, rewrite in ((*self.sockets, self._to_right), (*self.sockets[::-1], self._to_left)):
+            threading.Thread(target=self._carry, args=(source, sink, rewrite), daemon=True).start()
+
+    def rebind(self):
+        """Forget the ports that were given, and give others."""
+        self.shift += 1
+
+    def close(self):
+        for one in self.sockets:
+            one.close()
+
+    def _carry(self, source, sink, rewrite):
+        with contextlib.suppress(OSError):
+            while True:
+                frame, address = source.recvfrom(2048)
+                if address[2] != socket.PACKET_OUTGOING and (carried := self._rewritten(frame, rewrite)):
+                    sink.send(carried)
+
+    @staticmethod
+    def _rewritten(frame, rewrite):
+        """The frame, with other ports; None if it does not pass."""
+        if frame[12:14] != b"\x08\x00":
+            return frame
+        if frame[23] != socket.IPPROTO_UDP:
+            return None
+        sport, dport, length = struct.unpack_from("!HHH", frame, 34)
+        ports = rewrite(sport, dport)
+        # Without a checksum, as UDP over IPv4 may be.
+        return ports and frame[:34] + struct.pack("!HHHH", *ports, length, 0) + frame[42:]
+
+    def _to_left(self, sport, dport):
+        return sport + self.shift, dport
+
+    def _to_right(self, sport, dport):
+        return (sport, dport - self.shift) if dport - self.shift in (500, 4500) else None
+
+
 class Router:
     """A gateway that is the namespace's own kernel."""
 
@@ -353,11 +403,11 @@ class Router:
 class Lab:
     """Left is always culvert. So is right, or else it is a kernel with strongSwan's own ESP above it, libipsec."""
 
-    def __init__(self, right="kernel-culvert", addresses=(), settings=""):
+    def __init__(self, right="kernel-culvert", addresses=(), settings="", nat=False):
         self.directory = tempfile.mkdtemp(prefix="culvert-ike-")
         self._finalizer = weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
-        self.network = Network((LEFT, RIGHT))
-        self.network.cable("left", "wan", "right", "wan")
+        self.network = Network((LEFT, RIGHT), ("nat",) if nat else ())
+        self._wan(nat)
         for end in (LEFT, RIGHT):
             os.makedirs(self.path(end.name))
         self.left = Gateway(self.network, LEFT, RIGHT, self.path("left"), addresses)
@@ -371,6 +421,14 @@ class Lab:
         self.ike_right = Charon(self.network, RIGHT, self.path("right"), right, settings)
         self.charons = [self.ike_left, self.ike_right]
         self.echo = Echo(self.network, LEFT.host, RIGHT.host, RIGHT.inside)
+
+    def _wan(self, nat):
+        if not nat:
+            self.network.cable("left", "wan", "right", "wan")
+            return
+        for end in (LEFT, RIGHT):
+            self.network.cable(end.name, "wan", "nat", end.name)
+        self.nat = PortNat(self.network, "nat")
 
     def path(self, name):
         return os.path.join(self.directory, name)

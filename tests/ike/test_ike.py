@@ -280,6 +280,35 @@ class Libipsec(Ike):
         self.exchange()
 
 
+class BehindNat(Ike):
+    """The peer, strongSwan's own ESP again, is behind a NAT that gives it other ports."""
+
+    options = {"right": "kernel-libipsec", "nat": True}
+
+    def test_a_peer_that_the_nat_moves_is_followed_and_charon_is_told(self):
+        # NAT-6: culvertd follows the newest authentic packet, and charon then moves the SAs there.
+        self.connect(esp="aes128gcm16", left={"remote": "%any"})
+        self.ike_right.swanctl("--initiate", "--child", "t", "--timeout", "10")
+        self.exchange()
+        self.assertEqual(self.ports(), {("in", 4500 + 50000), ("out", 4500 + 50000)})
+
+        self.lab.nat.rebind()
+        self.assertEqual(self.lab.echo.run(1, seconds=0.3), 1)  # the NAT forgets who sent, until the peer sends again
+        back = lab.Echo(self.lab.network, RIGHT.host, LEFT.host, LEFT.inside)
+        self.addCleanup(back.close)
+
+        lab.wait_until(lambda: back.run(1, seconds=0.3) == 0, lambda: "packets go to where the peer is")
+        lab.wait_until(lambda: self.ports() == {("in", 4500 + 50001), ("out", 4500 + 50001)},
+            lambda: f"charon has moved the SAs: {self.ports()}\n{self.ike_left.text()}")
+        self.exchange()
+        self.assertIn("NAT mappings of CHILD_SA", self.ike_left.text())
+
+    def ports(self):
+        """The peer's, by direction."""
+        return {(sa["direction"], sa["udp"]["source_port" if sa["direction"] == "in" else "destination_port"])
+            for sa in self.all_sas()}
+
+
 class Restarts(Ike):
     def test_a_charon_that_was_killed_leaves_nothing_to_the_next(self):
         self.up()
