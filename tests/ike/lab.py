@@ -7,6 +7,7 @@ culvertd's host interface, and its kernel has no other way.
 """
 import contextlib
 import ctypes
+import itertools
 import os
 import re
 import shutil
@@ -196,8 +197,10 @@ class Charon:
 class Network:
     """Namespaces and cables."""
 
+    numbers = itertools.count()
+
     def __init__(self, ends, others=()):
-        self.prefix = f"culvert-ike-{os.getpid()}-"
+        self.prefix = f"culvert-ike-{os.getpid()}-{next(Network.numbers)}-"
         self.places = [*(place for end in ends for place in (end.name, end.host)), *others]
         self._finalizer = weakref.finalize(self, Network._remove, [self.prefix + place for place in self.places])
         for place in self.places:
@@ -437,6 +440,7 @@ class Lab:
         self.echo.close()
         for charon in self.charons:
             charon.stop()
+            assert charon.process.returncode == 0, charon.text()
         for gateway in self.gateways:
             code = gateway.stop()
             assert code == 0, gateway.daemon.stderr()

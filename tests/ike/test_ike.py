@@ -169,6 +169,17 @@ class Tunnel(Ike):
         self.exchange()
         self.assertIn("creating acquire job", self.ike_left.text())
 
+    def test_a_reload_of_the_file_leaves_the_sas(self):
+        # REK-5
+        self.up()
+        before = set(self.left.sas())
+
+        counts = self.left.daemon.control("reload")["counts"]
+
+        self.assertEqual((counts["sas"]["removed"], counts["policies"]["removed"]), (0, 0))
+        self.exchange()
+        self.assertEqual(set(self.left.sas()), before)
+
     def test_in_udp_where_a_nat_is_feigned(self):
         # NAT-1
         self.up(ike="encap = yes")
