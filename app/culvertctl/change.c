@@ -308,7 +308,7 @@ static enum command_result policy_delete(const struct invocation *invocation, st
 /* In the document all scalars are text. */
 static void flags_make(json_t *arguments)
 {
-	static const char *const flags[] = {"replace", "dry_run"};
+	static const char *const flags[] = {"replace", "lasting", "dry_run"};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		const char *text = json_string_value(json_object_get(arguments, flags[i]));
@@ -364,7 +364,10 @@ const struct command change_commands[] = {
 		"`delete_sas` and `delete_policies` (lists of names); `before` or `after` (a policy) says "
 		"where "
 		"new policies go, and `replace: true` that SAs and policies may take the place of those of "
-		"their names. All or nothing; the configuration's file stays as it is. Key files are looked "
+		"their names. `moves` gives SAs, by name, another `source`, `destination`, `source_port`, "
+		"`destination_port`, `encap` or `follows` (or none, by `\"\"`), without their keys. What is "
+		"added with `lasting: true` is left alone by `reload`. All or nothing; the configuration's "
+		"file stays as it is. Key files are looked "
 		"for beside the daemon's configuration." OF_DRY_RUN,
 		change_of_file},
 	{"sa add", "FILE|- [--dry-run]", "add SAs",

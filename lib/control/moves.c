@@ -52,9 +52,22 @@ static int read_encap(struct move *move)
 	return 0;
 }
 
+/* What comes of YAML is text (docs/control-protocol.md). */
+static json_int_t number_of(const json_t *value)
+{
+	const char *text = json_string_value(value);
+	char *end;
+	long number;
+
+	if (!text)
+		return json_integer_value(value);
+	number = strtol(text, &end, 10);
+	return *end == '\0' ? number : 0;
+}
+
 static int read_port(const struct move *move, uint16_t *port)
 {
-	json_int_t number = json_integer_value(move->value);
+	json_int_t number = number_of(move->value);
 
 	if (number < 1 || number > PORT_MAX)
 		return fault(move, "a whole number from 1 to 65535");
@@ -79,7 +92,7 @@ static int read_follows(struct move *move)
 	if (!text && !json_is_null(move->value))
 		return fault(move, "the name of an SA, or null");
 	free(move->conf->follows);
-	move->conf->follows = text ? xstrdup(text) : NULL;
+	move->conf->follows = text && text[0] != '\0' ? xstrdup(text) : NULL;
 	return 0;
 }
 

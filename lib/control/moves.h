@@ -14,8 +14,8 @@
 
 /*
  * Add to the change what `moves`, an object of SAs by name, says of each: `source`, `destination`, `encap`,
- * `source_port`, `destination_port`, and `follows`, which may be null. `tell`, if not NULL, is called with
- * each name. NULL is no moves. Returns 0, or -errno with err set.
+ * `source_port`, `destination_port`, and `follows`, which may be null or empty: none. `tell`, if not NULL, is
+ * called with each name. NULL is no moves. Returns 0, or -errno with err set.
  */
 int moves_take(const struct control *control, const json_t *moves, struct change *change,
 	void (*tell)(void *argument, const char *name), void *argument, struct err *err);

@@ -181,6 +181,16 @@ class Moves(Running):
                 self.assertEqual(result["counts"]["sas"], {"added": 0, "changed": len(moves), "removed": 0})
                 self.assertEqual(self.daemon.control("show-sa", name="t-out")["sa"].get("udp"), udp)
 
+    def test_culvertctl_moves_too(self):
+        text = """moves:
+  t-in: {encap: udp, source_port: 1024}
+  t-out: {encap: udp, destination_port: 1024, follows: t-in}
+"""
+        self.assertEqual(self.ctl("change", "-", text=text).splitlines()[:2], ["~ sa t-in", "~ sa t-out"])
+        self.ctl("change", "-", text='moves: {t-out: {follows: "", destination_port: 7}}')
+        self.assertEqual(self.daemon.control("show-sa", name="t-out")["sa"]["udp"]["destination_port"], 7)
+        self.assertIn("from 1 to 65535", self.ctl("change", "-", text="moves: {t-out: {source_port: 7x}}", code=1)[1])
+
     def test_what_can_not_be_is_refused_and_nothing_has_moved(self):
         sas = {"t-out": an_sa(0x1001)}
         for moves, said in (({"nope": {}}, "no SA is named 'nope'"), ("t-out", "an object of SAs"), ({"t-out": 1}, "an object"),
