@@ -137,7 +137,7 @@ class Tunnel(Ike):
         names = [set(gateway.sas()) for gateway in self.lab.gateways]
         rekeyings = threading.Thread(target=self.rekey_by_turns)
         rekeyings.start()
-        lost = self.lab.echo.run(1500, interval=0.001)
+        lost = self.lab.echo.run(1000, interval=0.002)
         rekeyings.join()
 
         self.assertEqual(lost, 0, self.drops())
