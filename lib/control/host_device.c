@@ -195,7 +195,7 @@ static void write_one(struct control *control, struct rte_mbuf *m)
 	drop_one(&control->counters.drops, m, DROP_host_interface);
 }
 
-/* A packet that the host sent. */
+/* A packet that the host sent. It has no next hop yet, by which the pipeline knows that it is new. */
 static void take_one(struct control *control, struct rte_mbuf *m)
 {
 	enum drop_reason reason;
