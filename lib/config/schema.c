@@ -351,6 +351,15 @@ static void workers_finish(struct reader *reader, const struct schema_result *re
 	check_distinct(reader, result, "crypto", workers->n_crypto, drivers_equal, workers);
 }
 
+static void host_finish(struct reader *reader, const struct schema_result *result, void *object)
+{
+	const struct host_conf *host = object;
+	const struct yaml_node *routes = yaml_node_find(result->node, "routes");
+
+	if (routes && !host->interface && result_is_good(result, "interface"))
+		read_fault(reader, routes, "routes", "'interface' is missing, by which they would lead");
+}
+
 static void policy_init(void *object)
 {
 	struct policy *policy = object;
@@ -479,7 +488,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.name_max = NAME_MAX_LENGTH};
 static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
 static const struct schema metrics_schema = {.title = "metrics", KEYS(metrics_keys)};
-static const struct schema host_schema = {.title = "host", KEYS(host_keys)};
+static const struct schema host_schema = {.title = "host", KEYS(host_keys), .finish = host_finish};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
