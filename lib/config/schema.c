@@ -244,7 +244,7 @@ static const struct schema_key sa_keys[] = {
 static const struct schema_key icmp_keys[] = {
 	{"accept", .type = &read_choice, .shape = SHAPE_LIST, ITEMS(struct icmp_conf, accept, n_accept),
 		.choices = icmp_kinds, .items_max = ICMP_KINDS_MAX, .fallback = "too_big",
-		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
+		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately, or else goes to the host's own stack, if it has an interface (`host`) and may have sent what is quoted in clear. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
 	{"path_mtu_min_ipv4", .type = &read_number, FIELD(struct icmp_conf, path_mtu_min_ipv4), .min = PATH_MTU_IPV4_MIN,
 		.max = PORT_MTU_MAX, .unit = "bytes", .fallback = "576",
 		.doc = "The path MTU of an SA between IPv4 addresses is made no less than this, whatever an ICMP error says."},

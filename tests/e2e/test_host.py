@@ -4,6 +4,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -356,8 +357,10 @@ class Interface(unittest.TestCase):
         ike = host.bound(A.wan[4], 500)
         host.put(udp(PEER[4], A.wan[4], IKE, 500, 500))
         self.assertEqual(ike.recv(2000), IKE)
-        host.end()
+        run = host.end()
 
+        lacking = re.findall(r"lacks an address.* address=(\S+)", run.stderr)
+        self.assertEqual(lacking, [A.lan[4], A.lan[6], A.wan[6]])
         self.assertEqual(ip_command("-o", "-4", "address", "show", "dev", INTERFACE), before)
 
     def test_a_name_that_is_taken_stops_the_start(self):
