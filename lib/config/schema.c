@@ -244,7 +244,7 @@ static const struct schema_key sa_keys[] = {
 static const struct schema_key icmp_keys[] = {
 	{"accept", .type = &read_choice, .shape = SHAPE_LIST, ITEMS(struct icmp_conf, accept, n_accept),
 		.choices = icmp_kinds, .items_max = ICMP_KINDS_MAX, .fallback = "too_big",
-		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
+		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately, or else goes to the host's own stack, if it has an interface (`host`) and may have sent what is quoted in clear. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
 	{"path_mtu_min_ipv4", .type = &read_number, FIELD(struct icmp_conf, path_mtu_min_ipv4), .min = PATH_MTU_IPV4_MIN,
 		.max = PORT_MTU_MAX, .unit = "bytes", .fallback = "576",
 		.doc = "The path MTU of an SA between IPv4 addresses is made no less than this, whatever an ICMP error says."},
@@ -349,6 +349,15 @@ static void workers_finish(struct reader *reader, const struct schema_result *re
 
 	check_distinct(reader, result, "lcores", workers->n_lcores, lcores_equal, workers);
 	check_distinct(reader, result, "crypto", workers->n_crypto, drivers_equal, workers);
+}
+
+static void host_finish(struct reader *reader, const struct schema_result *result, void *object)
+{
+	const struct host_conf *host = object;
+	const struct yaml_node *routes = yaml_node_find(result->node, "routes");
+
+	if (routes && !host->interface && result_is_good(result, "interface"))
+		read_fault(reader, routes, "routes", "'interface' is missing, by which they would lead");
 }
 
 static void policy_init(void *object)
@@ -479,7 +488,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.name_max = NAME_MAX_LENGTH};
 static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
 static const struct schema metrics_schema = {.title = "metrics", KEYS(metrics_keys)};
-static const struct schema host_schema = {.title = "host", KEYS(host_keys)};
+static const struct schema host_schema = {.title = "host", KEYS(host_keys), .finish = host_finish};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 

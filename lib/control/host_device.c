@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -137,6 +139,48 @@ static int set_up(const struct gateway *gateway, unsigned interface)
 	return ret;
 }
 
+static bool has_address(const struct ifaddrs *entries, const char *name, const struct ip_addr *addr)
+{
+	int family = addr->family == IP_V4 ? AF_INET : AF_INET6;
+
+	for (const struct ifaddrs *entry = entries; entry; entry = entry->ifa_next) {
+		const void *bytes;
+
+		if (strcmp(entry->ifa_name, name) != 0 || !entry->ifa_addr ||
+			entry->ifa_addr->sa_family != family)
+			continue;
+		bytes = family == AF_INET
+				? (const void *)&((const struct sockaddr_in *)(void *)entry->ifa_addr)
+					  ->sin_addr
+				: &((const struct sockaddr_in6 *)(void *)entry->ifa_addr)->sin6_addr;
+		if (memcmp(bytes, addr->bytes, ip_family_bytes(addr->family)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Of a device that somebody else made: what it has not, its maker may have left out on purpose. */
+static void look_at(const struct gateway *gateway, const char *name)
+{
+	struct ifaddrs *entries = NULL;
+	char text[IP_ADDR_TEXT_MAX];
+
+	log_info("host_interface=%s made_by=operator", name);
+	if (getifaddrs(&entries) != 0)
+		return;
+	for (size_t i = 0; i < gateway->n_ports; i++)
+		for (size_t j = 0; j < gateway->ports[i].n_addresses; j++) {
+			const struct ip_addr *addr = &gateway->ports[i].addresses[j].addr;
+
+			if (!has_address(entries, name, addr))
+				log_warning(
+					"the host interface lacks an address of the gateway, for which the "
+					"host takes no packets host_interface=%s address=%s",
+					name, ip_addr_format(addr, text));
+		}
+	freeifaddrs(entries);
+}
+
 int host_device_create(struct control *control, struct err *err)
 {
 	const struct gateway *gateway = control->gateway;
@@ -156,8 +200,10 @@ int host_device_create(struct control *control, struct err *err)
 		return err_set(err, -ret, "host.interface: %s can't be set up: %s", name, strerror(-ret));
 	}
 	control->host_device = (struct host_device){.is_open = true, .fd = fd};
-	log_info("host_interface=%s mtu=%u made_by=%s", name, mtu_of(gateway),
-		was_there ? "operator" : "culvertd");
+	if (was_there)
+		look_at(gateway, name);
+	else
+		log_info("host_interface=%s mtu=%u made_by=culvertd", name, mtu_of(gateway));
 	return 0;
 }
 
@@ -195,7 +241,7 @@ static void write_one(struct control *control, struct rte_mbuf *m)
 	drop_one(&control->counters.drops, m, DROP_host_interface);
 }
 
-/* A packet that the host sent. */
+/* A packet that the host sent. It has no next hop yet, by which the pipeline knows that it is new. */
 static void take_one(struct control *control, struct rte_mbuf *m)
 {
 	enum drop_reason reason;

@@ -115,12 +115,6 @@ bool host_is_ike_from_one(struct rte_mbuf *m, const struct snapshot *snapshot)
 	       local_match_source_one(&snapshot->local_outside, m);
 }
 
-/* Once it is, it may have waited for a neighbour, and come back. */
-bool host_is_new_one(struct rte_mbuf *m)
-{
-	return pkt_of(m)->port_in == PKT_PORT_HOST && pkt_of(m)->next_hop == ROUTE_NONE;
-}
-
 void host_check_source(struct burst *burst, const struct local_addrs *local, struct drops *drops)
 {
 	STAGE(from_host, burst, drops);

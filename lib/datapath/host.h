@@ -76,10 +76,6 @@ void host_give(struct burst *burst, const struct host_queue *queue, struct drops
 bool host_is_ike_to_one(struct rte_mbuf *m, const struct snapshot *snapshot);
 bool host_is_ike_from_one(struct rte_mbuf *m, const struct snapshot *snapshot);
 
-/* Is it of the host, and on no way yet? Control has parsed it: port_in is PKT_PORT_HOST, next_hop ROUTE_NONE.
- */
-bool host_is_new_one(struct rte_mbuf *m);
-
 /* Packets of the host: keep those from the gateway's own addresses, and say what was seen. Drops:
  * host_source.
  */

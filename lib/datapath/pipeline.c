@@ -78,30 +78,21 @@ static bool is_own(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 	return (pkt_of(m)->flags & PKT_OWN) != 0;
 }
 
-static bool is_ike_to_host(struct rte_mbuf *m, const struct snapshot *s)
+/* A packet to the host that needs a policy to get there. */
+static bool needs_policy(struct rte_mbuf *m, const struct snapshot *s)
 {
-	return host_is_ike_to_one(m, s);
-}
-
-static bool is_ike_of_host(struct rte_mbuf *m, const struct snapshot *s)
-{
-	return host_is_ike_from_one(m, s);
-}
-
-/* What is for the host, and needs a policy to get there. */
-static bool is_clear_to_host(struct rte_mbuf *m, const struct snapshot *s)
-{
-	return !is_decapsulated(m, s) && pkt_of(m)->port_in != PKT_PORT_HOST && !is_ike_to_host(m, s);
-}
-
-static bool is_new_of_host(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
-{
-	return host_is_new_one(m);
+	return !is_decapsulated(m, s) && !host_is_ike_to_one(m, s);
 }
 
 static bool is_of_host(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 {
 	return pkt_of(m)->port_in == PKT_PORT_HOST;
+}
+
+/* And it is on no way yet; one that was may have waited for a neighbour, and come back. */
+static bool is_new_of_host(struct rte_mbuf *m, const struct snapshot *s)
+{
+	return is_of_host(m, s) && pkt_of(m)->next_hop == ROUTE_NONE;
 }
 
 static bool is_frame(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
@@ -390,7 +381,7 @@ static void give(struct worker *w, struct burst *b)
 	if (b->n == 0)
 		return;
 	if (w->host.to_host) {
-		split(w, b, is_clear_to_host, &clear);
+		split(w, b, needs_policy, &clear);
 		flows_find(w->flows, &clear, FLOWS_IN, w->snapshot, &w->drops);
 		spd_in_clear(&clear, &w->drops);
 	}
@@ -508,12 +499,12 @@ static void clear_to_host(struct worker *w, struct burst *b)
 		return;
 	/* Where the host gets nothing, IKE is nothing special. */
 	if (w->host.to_host)
-		split(w, b, is_ike_to_host, &ike);
+		split(w, b, host_is_ike_to_one, &ike);
 	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
 	spd_in_host(b, &w->drops);
 	icmp_errors_to_control(w, b);
 	to_host(w, b);
-	give(w, &ike);
+	host_give(&ike, &w->host, &w->drops);
 }
 
 static void from_unprotected(struct worker *w, struct burst *b)
@@ -551,7 +542,7 @@ static void from_host(struct worker *w, struct burst *b)
 		return;
 	host_check_source(b, &w->snapshot->local, &w->drops);
 	reass_burst(w->reass, b, NULL, w->now_tsc, &w->drops);
-	split(w, b, is_ike_of_host, &ike);
+	split(w, b, host_is_ike_from_one, &ike);
 	transmit(w, &ike);
 	cross(w, b, false);
 }
@@ -571,7 +562,7 @@ static void answer_unforwardable(struct worker *w)
 			&b, w->snapshot, &w->icmp_limit, w->now_tsc, &w->drops, &w->counters.generated);
 		split(w, &b, is_of_host, &host);
 		reply(w, &b);
-		give(w, &host);
+		host_give(&host, &w->host, &w->drops);
 	}
 }
 

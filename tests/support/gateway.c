@@ -114,6 +114,7 @@ void gateway_env_from_control(struct gateway_env *env)
 
 	while (burst.n < BURST_MAX && rte_ring_dequeue(w->host.from_control, &m) == 0)
 		burst_add_one(&burst, m);
+	worker_tick(w);
 	pipeline_from_control(w, &burst);
 	crypto_wait(w);
 	tx_flush(&w->tx, &w->drops);
