@@ -216,16 +216,25 @@ static bool events_begin(struct culvert_client *client)
 	return has_begun && fcntl(client->events, F_SETFL, O_NONBLOCK) == 0;
 }
 
+static void log_unreachable(struct culvert_client *client)
+{
+	if (!client->was_refused)
+		DBG1(DBG_KNL, "connecting to culvertd at '%s' failed: %s; trying again", client->path,
+			strerror(errno));
+	client->was_refused = true;
+}
+
 bool culvert_client_connect(struct culvert_client *client)
 {
 	culvert_client_disconnect(client);
 	client->requests = connect_one(client->path);
 	client->events = client->requests < 0 ? -1 : connect_one(client->path);
 	if (client->events < 0) {
-		DBG1(DBG_KNL, "connecting to culvertd at '%s' failed: %s", client->path, strerror(errno));
+		log_unreachable(client);
 		culvert_client_disconnect(client);
 		return false;
 	}
+	client->was_refused = false;
 	if (events_begin(client))
 		return true;
 	DBG1(DBG_KNL, "culvertd at '%s' tells no events", client->path);

@@ -19,6 +19,7 @@ struct culvert_client {
 	const char *path; /* borrowed */
 	int requests;     /* -1: not connected */
 	int events;
+	bool was_refused;                   /* when it was tried last, which the log then says once */
 	char line[CULVERT_EVENT_BYTES_MAX]; /* of events, as far as it has come */
 	size_t used;
 };
