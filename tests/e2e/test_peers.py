@@ -132,33 +132,37 @@ class Tunnels(unittest.TestCase):
             self.assertEqual(run.drops.get("out_no_alternative", 0), 0 if out else len(unknown))
 
     def test_only_an_authentic_packet_within_the_selectors_takes_a_flow(self):
-        # NAT-8: forged, replayed, or from an address that bob may not have.
+        # NAT-8: not one that is forged or replayed, nor one by the SA of a peer who may not have that address.
         site, peers = tunnels()
+        peers["eve"] = NatPeer(site.tunnel("eve", spi=0x1003, encap="udp", there="10.3.0.0/16"))
+        site.conf["sas"]["eve-in"]["peer"] = "eve"
         first = sealed(peers, "bob", client(), seq=1)
         forged = bytearray(bytes(sealed(peers, "bob", client(), seq=2)))
         forged[-1] ^= 1
-        stranger = udp("10.9.0.1", A.host[4], b"question", 1000, 2000)
 
         run = site.run(**steps({"wan": [first, sealed(peers, "alice", client())]},
-            {"wan": [IP(bytes(forged)), first, sealed(peers, "bob", stranger, seq=3)]}, {"lan": [server()]}))
+            {"wan": [IP(bytes(forged)), first, peers["eve"].seal(client())]}, {"lan": [server()]}))
 
         self.assertEqual([name for name, _ in to_whom(peers, run.wan)], ["alice"])
         drops = {reason: n for reason, n in run.drops.items() if not reason.startswith("eth_")}
         self.assertEqual(drops, {"in_icv": 1, "in_replay": 1, "in_selector": 1})
 
     def test_an_icmp_error_goes_to_the_peer_whose_packet_it_quotes(self):
-        # NAT-8, ICM-2: the server's, the gateway's own about a TTL, and those about an echo.
+        # NAT-8, ICM-2: the server's, a router's that no policy names, the gateway's own about a TTL, and about an echo.
         site, peers = tunnels()
         question, last = client(payload=b"a"), client(1001, ttl=1)
         traced = built(IP(src=B.host[4], dst=A.host[4], ttl=1) / ICMP(id=7, seq=1) / Raw(b"ping"))
-        error = built(IP(src=A.host[4], dst=B.host[4]) / ICMP(type=3, code=3) / Raw(bytes(routed(question))))
+        errors = [built(IP(src=source, dst=B.host[4]) / ICMP(type=3, code=3) / Raw(bytes(routed(question))))
+            for source in (A.host[4], "10.99.0.1")]
+        unknown = built(IP(src="10.99.0.1", dst=B.host[4]) / ICMP(type=3, code=3) / Raw(bytes(client(998))))
 
         run = site.run(**steps({"wan": [sealed(peers, "alice", question), sealed(peers, "bob", client(999))]},
-            {"wan": [sealed(peers, "bob", last)]}, {"wan": [sealed(peers, "alice", traced)]}, {"lan": [error]}))
+            {"wan": [sealed(peers, "bob", last)]}, {"wan": [sealed(peers, "alice", traced)]}, {"lan": [*errors, unknown]}))
 
+        self.assertEqual(run.drops["out_no_alternative"], 1)
         found = to_whom(peers, run.wan)
-        self.assertEqual([name for name, _ in found], ["bob", "alice", "alice"])
-        self.assertEqual([IP(inner)[ICMP].type for _, inner in found], [11, 11, 3])
+        self.assertEqual([name for name, _ in found], ["bob", "alice", "alice", "alice"])
+        self.assertEqual([IP(inner)[ICMP].type for _, inner in found], [11, 11, 3, 3])
 
     def test_fragments_go_where_their_packet_goes(self):
         # NAT-8, FRG-6: they are made whole for their ports, both ways.
