@@ -387,6 +387,11 @@ START_TEST(workers_that_write_the_same_places_never_mix_flows_up)
 			.in = numbered(0, false),
 			.out = numbered(0, true),
 			.random = i};
+	for (unsigned i = 0; i < N_CROWD; i++) {
+		now_tsc += 1000;
+		ports_set(runners[0].in, crowd[i], false);
+		note_mbuf(runners[0].in, peer_of(crowd[i], 0), 0);
+	}
 	for (unsigned i = 0; i < N_WORKERS; i++)
 		ck_assert_int_eq(pthread_create(&runners[i].thread, NULL, note_and_find, &runners[i]), 0);
 	for (unsigned i = 0; i < N_WORKERS; i++) {
