@@ -16,6 +16,7 @@
 #include "control/lifetime.h"
 #include "control/natt_watch.h"
 #include "control/neigh_proto.h"
+#include "control/peers.h"
 #include "control/ports.h"
 #include "control/sa_keys.h"
 #include "control/service.h"
@@ -32,6 +33,7 @@
 
 struct control_sa;
 struct metrics_http;
+struct replies;
 struct retired;
 struct rte_rcu_qsbr;
 struct rte_ring;
@@ -83,6 +85,8 @@ struct control {
 	struct name_index sa_names;
 	struct sa_keys sa_keys; /* control/sa_keys.c */
 	size_t n_sas;
+	struct peers peers;      /* control/peers.c: of inbound SAs */
+	struct replies *replies; /* control/alternatives.c; NULL until an SA is for a peer */
 	/* control/change.c */
 	struct name_index policy_names; /* those there are; their numbers say nothing */
 	struct snapshot *snapshot;      /* the published one */
