@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <intel-ipsec-mb.h>
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_cycles.h>
 #include <rte_malloc.h>
@@ -254,21 +255,48 @@ static inline void aead_finish_one(struct rte_mbuf *m, const struct sa *sa, cons
 	struct pkt *p = pkt_of(m);
 	uint8_t *icv = rte_pktmbuf_mtod_offset(m, uint8_t *, p->icv_offset);
 
-	/* A constant length is copied in place, and nearly all ICVs have it. */
-	if (!sa->inbound && sa->icv_bytes == AEAD_TAG_BYTES)
-		memcpy(icv, tag, AEAD_TAG_BYTES);
-	else if (!sa->inbound)
+	if (!sa->inbound)
 		memcpy(icv, tag, sa->icv_bytes);
 	else if (!tag_equal(icv, tag, sa->icv_bytes))
 		p->flags |= PKT_ICV_BAD;
 }
 
-/* n packets of one SA. */
+/*
+ * n packets of one SA whose GCM is as nearly all is, with an IV of its own in the packet and the whole tag
+ * for an ICV: what is covered and not encrypted stands in the packet too, but for the high half of the
+ * number, and the tag is made in its place.
+ */
+static void gcm_run_usual(
+	struct crypto_direct *direct, const struct sa *sa, struct rte_mbuf **pkts, uint16_t n)
+{
+	const struct gcm_key_data *key = sa->session.handle;
+	const bool inbound = sa->inbound, esn = sa->esn;
+	const uint64_t aad_bytes = aad_bytes_of(sa);
+	aes_gcm_enc_dec_t crypt = direct->gcm[sa->session.transform][inbound];
+	struct scratch *scratch = direct->scratch;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct pkt *p = pkt_of(pkts[i]);
+		uint8_t *esp = rte_pktmbuf_mtod_offset(pkts[i], uint8_t *, p->esp_offset);
+		uint8_t *text = esp + ESP_HEADER_BYTES + AEAD_IV_BYTES;
+		uint8_t *icv = esp + (p->icv_offset - p->esp_offset);
+		uint8_t *tag = inbound ? scratch->digest : icv;
+
+		nonce_join_one(scratch->iv, sa->salt, esp + ESP_HEADER_BYTES);
+		if (esn)
+			aad_write_one(scratch->aad, sa, esp, p->seq);
+		crypt(key, &direct->gcm_context, text, text, icv - text, scratch->iv,
+			esn ? scratch->aad : esp, aad_bytes, tag, AEAD_TAG_BYTES);
+		if (inbound && !tag_equal(icv, tag, AEAD_TAG_BYTES))
+			p->flags |= PKT_ICV_BAD;
+	}
+}
+
+/* n packets of one SA, whatever its IV and its ICV. */
 static void gcm_run(struct crypto_direct *direct, const struct sa *sa, struct rte_mbuf **pkts, uint16_t n)
 {
 	const struct gcm_key_data *key = sa->session.handle;
 	aes_gcm_enc_dec_t crypt = direct->gcm[sa->session.transform][sa->inbound];
-	uint64_t aad_bytes = aad_bytes_of(sa);
 	struct scratch *scratch = direct->scratch;
 
 	for (uint16_t i = 0; i < n; i++) {
@@ -277,7 +305,7 @@ static void gcm_run(struct crypto_direct *direct, const struct sa *sa, struct rt
 
 		aead_scratch_fill_one(scratch, sa, pkts[i]);
 		crypt(key, &direct->gcm_context, text, text, region.length, scratch->iv, scratch->aad,
-			aad_bytes, scratch->digest, AEAD_TAG_BYTES);
+			aad_bytes_of(sa), scratch->digest, AEAD_TAG_BYTES);
 		aead_finish_one(pkts[i], sa, scratch->digest);
 	}
 }
@@ -313,7 +341,10 @@ void crypto_direct_add(struct crypto_direct *direct, const struct sa *sa, struct
 	struct waiting *waiting = &direct->waiting[transform][sa->inbound];
 
 	if (transform <= MB_GCM_256) {
-		gcm_run(direct, sa, pkts, n);
+		if (likely(sa->icv_bytes == AEAD_TAG_BYTES && sa->iv_bytes == AEAD_IV_BYTES))
+			gcm_run_usual(direct, sa, pkts, n);
+		else
+			gcm_run(direct, sa, pkts, n);
 		return;
 	}
 	if (transform <= MB_GMAC_256) {

@@ -94,22 +94,29 @@ static inline uint8_t aad_bytes_of(const struct sa *sa)
 	return sa->esn ? GCM_AAD_ESN_BYTES : GCM_AAD_BYTES;
 }
 
-/* Salt and IV. An implicit IV is the sequence number, and is in no packet (RFC 8750 section 4). */
-static inline void nonce_write_one(uint8_t *nonce, const struct sa *sa, const uint8_t *esp, uint64_t seq)
+/* Salt and IV, which is 8 bytes long. */
+static inline void nonce_join_one(uint8_t *nonce, rte_be32_t salt, const void *iv_at)
 {
-	uint64_t iv = rte_cpu_to_be_64(seq), first;
+	uint64_t iv, first;
 	uint32_t last;
 
-	if (sa->iv_bytes != 0)
-		memcpy(&iv, esp + ESP_HEADER_BYTES, AEAD_IV_BYTES);
+	memcpy(&iv, iv_at, sizeof(iv));
 	/*
 	 * Written as 8 and 4 bytes, since they are read so at once: a load that spans two stores would wait
 	 * for both (x86 is little-endian).
 	 */
-	first = iv << 32 | sa->salt;
+	first = iv << 32 | salt;
 	last = (uint32_t)(iv >> 32);
 	memcpy(nonce, &first, sizeof(first));
 	memcpy(nonce + sizeof(first), &last, sizeof(last));
+}
+
+/* An implicit IV is the sequence number, and is in no packet (RFC 8750 section 4). */
+static inline void nonce_write_one(uint8_t *nonce, const struct sa *sa, const uint8_t *esp, uint64_t seq)
+{
+	rte_be64_t implicit = rte_cpu_to_be_64(seq);
+
+	nonce_join_one(nonce, sa->salt, sa->iv_bytes ? esp + ESP_HEADER_BYTES : (const void *)&implicit);
 }
 
 /* CCM's salt is a byte shorter (RFC 4309 section 4). */

@@ -145,7 +145,8 @@ static inline void iv_write_one(uint8_t *iv, const struct sa *sa, uint64_t seq)
 	if (sa->iv_bytes == 0)
 		return;
 	memcpy(iv, &unique, sizeof(unique));
-	memset(iv + sizeof(unique), 0, sa->iv_bytes - sizeof(unique));
+	if (unlikely(sa->iv_bytes > sizeof(unique)))
+		memset(iv + sizeof(unique), 0, sa->iv_bytes - sizeof(unique));
 }
 
 static inline void trailer_write_one(uint8_t *end_of_inner, uint16_t pad, uint32_t next_header)
@@ -365,14 +366,12 @@ void esp_out_finish(struct burst *burst, const struct sa_tally *tally)
 		}
 		packets++;
 		bytes += p->inner_len;
-		seen |= p->flags;
 		burst->pkts[kept++] = m;
 	}
 	if (sa)
 		sent_count(sa, packets, bytes, tally);
 	burst->seen = seen;
 	burst->n = kept;
-	burst->seen = seen;
 }
 
 void esp_out_path(struct burst *burst, struct burst *oversize, struct drops *drops)

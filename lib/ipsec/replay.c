@@ -167,11 +167,12 @@ uint64_t replay_guess(const struct replay *replay, uint32_t low)
 	return high << 32 | low;
 }
 
-static bool is_left_of_window(const struct replay *replay, uint64_t seq)
+/* The highest number that is left of the window, or 0, which is none. */
+static inline uint64_t last_late(const struct replay *replay)
 {
 	uint64_t highest = replay_highest(replay);
 
-	return highest >= replay->window_pkts && seq <= highest - replay->window_pkts;
+	return highest > replay->window_pkts ? highest - replay->window_pkts : 0;
 }
 
 enum replay_verdict replay_check(const struct replay *replay, uint64_t seq)
@@ -182,7 +183,7 @@ enum replay_verdict replay_check(const struct replay *replay, uint64_t seq)
 		return REPLAY_ZERO;
 	if (replay->window_pkts == 0)
 		return REPLAY_OK;
-	if (is_left_of_window(replay, seq))
+	if (seq <= last_late(replay))
 		return REPLAY_LATE;
 	return word_verdict(atomic_load_explicit(&replay->words[place.index], memory_order_relaxed), place);
 }
@@ -229,18 +230,29 @@ static inline uint64_t run_highest(const struct group_run *run)
 /* The bits of those that are inside the window; the others, and repetitions, get their verdict. */
 static inline uint32_t run_bits(const struct replay *replay, const struct group_run *run)
 {
+	uint64_t late = last_late(replay);
 	uint32_t bits = 0;
 
 	for (uint16_t i = 0; i < run->n; i++) {
 		uint32_t bit = place_of(replay, run->seqs[i]).bit;
 
-		if (is_left_of_window(replay, run->seqs[i]))
+		if (run->seqs[i] <= late)
 			run->verdicts[i] = REPLAY_LATE;
+		else if (bits & bit)
+			run->verdicts[i] = REPLAY_DUPLICATE;
 		else
-			run->verdicts[i] = bits & bit ? REPLAY_DUPLICATE : REPLAY_OK;
+			run->verdicts[i] = REPLAY_OK;
 		bits |= run->verdicts[i] == REPLAY_OK ? bit : 0;
 	}
 	return bits;
+}
+
+/* Had the word none of these bits, and is it of no later group? Then all that run_bits took are taken. */
+static inline bool are_all_new(uint64_t word, struct place place, uint32_t bits)
+{
+	int32_t age = word_age(word, place);
+
+	return age > 0 || (age == 0 && (word & bits) == 0);
 }
 
 /* What the word said before the bits were set decides: it is the one moment at which they can be taken. */
@@ -264,7 +276,8 @@ static void run_accept(struct replay *replay, const struct group_run *run)
 			break;
 	} while (!atomic_compare_exchange_weak_explicit(&replay->words[place.index], &word,
 		word_with(word, place, bits), memory_order_relaxed, memory_order_relaxed));
-	run_judge(replay, run, word);
+	if (!are_all_new(word, place, bits))
+		run_judge(replay, run, word);
 }
 
 /* Without a window every number but 0 is taken. */

@@ -338,9 +338,12 @@ static inline rte_be32_t spi_of_one(struct rte_mbuf *m)
 	const uint8_t *header = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l4);
 	rte_be32_t spi;
 
-	if (unlikely(p->protocol == SA_IPCOMP))
-		return rte_cpu_to_be_32((uint32_t)header[2] << 8 | header[3]);
-	memcpy(&spi, header + (p->protocol == SA_AH ? 4 : 0), sizeof(spi));
+	if (likely(p->protocol == SA_ESP))
+		memcpy(&spi, header, sizeof(spi));
+	else if (p->protocol == SA_AH)
+		memcpy(&spi, header + 4, sizeof(spi));
+	else
+		spi = rte_cpu_to_be_32((uint32_t)header[2] << 8 | header[3]);
 	return spi;
 }
 

@@ -125,24 +125,32 @@ static void parse_trim(struct rte_mbuf *m, uint32_t ip_len)
 	m->pkt_len = ip_len;
 }
 
-/* The sum of a header without options, as nearly all are: five words, folded to 16 bits (RFC 1071). */
-static inline uint16_t ipv4_sum_plain(const struct rte_ipv4_hdr *ip)
+/*
+ * The checksum of a header without options, as nearly all are. The sum is the same in words of any size, once
+ * it is folded (RFC 1071 section 2): a number added to itself with its halves exchanged has in its upper half
+ * their sum, with the carry.
+ */
+static inline bool ipv4_sum_plain_is_right(const struct rte_ipv4_hdr *ip)
 {
-	uint32_t words[sizeof(*ip) / sizeof(uint32_t)];
-	uint64_t sum = 0;
+	uint64_t first, second, sum;
+	uint32_t last, folded;
 
-	memcpy(words, ip, sizeof(words));
-	for (unsigned i = 0; i < RTE_DIM(words); i++)
-		sum += words[i];
-	sum = (sum & UINT32_MAX) + (sum >> 32);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	sum = (sum & UINT16_MAX) + (sum >> 16);
-	return (uint16_t)(sum + (sum >> 16));
+	memcpy(&first, ip, sizeof(first));
+	memcpy(&second, (const uint8_t *)ip + sizeof(first), sizeof(second));
+	memcpy(&last, &ip->dst_addr, sizeof(last));
+	sum = first + second;
+	sum += sum < second;
+	sum += last;
+	sum += sum < last;
+	sum += sum << 32 | sum >> 32;
+	folded = (uint32_t)(sum >> 32);
+	folded += folded << 16 | folded >> 16;
+	return folded >> 16 == UINT16_MAX;
 }
 
 static bool ipv4_checksum_is_right(const struct rte_ipv4_hdr *ip, uint32_t header)
 {
-	return (header == sizeof(*ip) ? ipv4_sum_plain(ip) : rte_raw_cksum(ip, header)) == 0xffff;
+	return header == sizeof(*ip) ? ipv4_sum_plain_is_right(ip) : rte_raw_cksum(ip, header) == UINT16_MAX;
 }
 
 static int parse_ipv4(struct rte_mbuf *m, bool checksum_good)
