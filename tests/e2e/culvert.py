@@ -550,8 +550,8 @@ class Site:
             "control": {"directory": self.path("run"), "state_directory": self.path("state")},
             # Capture files fill no rings, and each page of the pool costs time at the start and at the end.
             "memory": {"hugepages": False, "packets": 4095},
-            # Suites that run at the same time take different CPUs.
-            "workers": {"lcores": [CPUS[os.getpid() % len(CPUS)]], "idle_sleep_us": 50, **way},
+            # Suites that run at the same time take different CPUs. A worker that waits with its test leaves its CPU to the others.
+            "workers": {"lcores": [CPUS[os.getpid() % len(CPUS)]], "idle_sleep_us": 1000, **way},
             "ports": {
                 "lan": self._port("lan", "protected", [f"{here.lan[4]}/24", f"{here.lan[6]}/64"], mtu),
                 "wan": self._port("wan", "unprotected", [f"{here.wan[4]}/24", f"{here.wan[6]}/64"], mtu),

@@ -358,7 +358,7 @@ class Telemetry(unittest.TestCase):
 class TwoWorkers(unittest.TestCase):
     """Each port has a queue for each worker, and one SA serves both."""
 
-    N = 1000
+    N = 400
     # One worker may be ahead of the other by all packets, and none may be late for that.
     WINDOW = 2048
 

@@ -169,7 +169,8 @@ class Numbers(unittest.TestCase):
             return value(last, name, worker="0") - value(first, name, worker="0")
 
         self.assertGreater(grown("culvert_worker_busy_loops"), 100)
-        self.assertEqual(grown("culvert_worker_busy_loops"), grown("culvert_worker_loops"))
+        # The two are read one after the other, while the worker counts.
+        self.assertAlmostEqual(grown("culvert_worker_busy_loops"), grown("culvert_worker_loops"), delta=2)
         # It never rests; others on its CPU take no part of the time that the clock shows.
         self.assertAlmostEqual(grown("culvert_worker_busy_seconds") / seconds, 1, delta=0.1)
         self.assertAlmostEqual(grown("culvert_worker_rx_packets") / grown("culvert_worker_rx_bursts"), 32, delta=0.01)

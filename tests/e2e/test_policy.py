@@ -1,4 +1,5 @@
 """Which packets may pass, in clear or by a tunnel, and which may not."""
+import itertools
 import unittest
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
@@ -6,7 +7,7 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoReq
 from scapy.layers.ipsec import ESP
 from scapy.packet import Raw
 
-from culvert import A, B, Site, built, ip, routed, udp
+from culvert import A, B, Site, built, ip, routed, udp, version_of
 
 OUTSIDE = {4: "203.0.113.9", 6: "2001:db8:f::9"}
 
@@ -81,7 +82,6 @@ class Changes(unittest.TestCase):
     ACTIONS = ("bypass", "discard", "protect")
     NARROW = {4: "203.0.113.0/28", 6: "2001:db8:f::/64"}
     WIDE = {4: "203.0.113.0/24", 6: "2001:db8:f::/48"}
-    BEYOND = {4: "203.0.113.200", 6: "2001:db8:f:1::9"}  # in the wide one alone
 
     @staticmethod
     def site():
@@ -109,18 +109,27 @@ class Changes(unittest.TestCase):
         # What the gateway says to its links by itself is sent besides.
         self.assertEqual(run.total["sent"] - run.total["generated"], len(actions) - sum(drops.values()))
 
+    @staticmethod
+    def ranges(number):
+        """A narrow range and a wide one around it of each version, and what to send to one and to the other: of their own for
+        each number, so that many cases share a list and a run."""
+        return ([f"203.0.{number}.0/28", f"2001:db8:f{number:02x}::/64"], [f"203.0.{number}.0/24", f"2001:db8:f{number:02x}::/48"],
+            [udp(A.host[version_of(to)], to, b"x") for to in (f"203.0.{number}.9", f"203.0.{number}.200",
+                f"2001:db8:f{number:02x}::9", f"2001:db8:f{number:02x}:1::9")])
+
     def test_of_two_that_overlap_the_first_has_what_both_match(self):
         # SPD-1, SPD-2: every pair of actions, the narrow one first and last.
-        lan = [udp(A.host[version], places[version], b"x") for version in (4, 6) for places in (OUTSIDE, self.BEYOND)]
-        for narrow in self.ACTIONS:
-            for wide in self.ACTIONS:
-                for narrow_first in (True, False):
-                    site, peer = self.site()
-                    pair = [(narrow, self.NARROW), (wide, self.WIDE)]
-                    for action, ranges in pair if narrow_first else pair[::-1]:
-                        self.add(site, "out", action, destination=list(ranges.values()))
+        site, peer = self.site()
+        lan, met = [], []
+        for number, (narrow, wide, narrow_first) in enumerate(itertools.product(self.ACTIONS, self.ACTIONS, (True, False))):
+            inside, around, packets = self.ranges(number)
+            pair = [(narrow, inside), (wide, around)]
+            for action, ranges in pair if narrow_first else pair[::-1]:
+                self.add(site, "out", action, destination=ranges)
+            lan += packets
+            met += [narrow if narrow_first else wide, wide] * 2
 
-                    self.check_out(site, peer, lan, [narrow if narrow_first else wide, wide] * 2)
+        self.check_out(site, peer, lan, met)
 
     def test_a_policy_is_for_its_range_and_no_address_beside_it(self):
         # SPD-1, SPD-6: a range with each action inside a wider range of another one, at its edges.
@@ -137,17 +146,20 @@ class Changes(unittest.TestCase):
 
     def test_a_policy_that_is_taken_away_and_comes_back_counts_again(self):
         # SPD-1, SPD-3: three runs; without it, the packets are of the next policy, or of none.
-        lan = [udp(A.host[version], OUTSIDE[version], b"%d" % n) for version in (4, 6) for n in range(3)]
-        for n, action in enumerate(self.ACTIONS):
-            for behind in (None, self.ACTIONS[n - 1]):
-                for there in (True, False, True):
-                    site, peer = self.site()
-                    if there:
-                        self.add(site, "out", action, destination=list(self.NARROW.values()))
-                    if behind:
-                        self.add(site, "out", behind, destination=list(self.WIDE.values()))
+        cases = [(action, behind) for n, action in enumerate(self.ACTIONS) for behind in (None, self.ACTIONS[n - 1])]
+        for there in (True, False, True):
+            site, peer = self.site()
+            lan, met = [], []
+            for number, (action, behind) in enumerate(cases):
+                inside, around, packets = self.ranges(number)
+                if there:
+                    self.add(site, "out", action, destination=inside)
+                if behind:
+                    self.add(site, "out", behind, destination=around)
+                lan += packets
+                met += [action if there else behind, behind] * 2
 
-                    self.check_out(site, peer, lan, [action if there else behind] * len(lan))
+            self.check_out(site, peer, lan, met)
 
     def test_inbound_the_order_decides_in_the_same_way(self):
         # SPD-1, SPD-2, SPD-4, SPD-5: in clear and by the tunnel; what a policy protects comes by its SA alone, and what

@@ -1,6 +1,7 @@
 #include "support/eal.h"
 
 #include "net/pkt.h"
+#include "support/sanitizer.h"
 #include "support/tsan.h"
 
 #include <sched.h>
@@ -12,14 +13,6 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
 
 #ifdef HAS_ASAN
 #include <sanitizer/asan_interface.h>
