@@ -485,10 +485,11 @@ static json_t *by_packets(json_t *list)
 static void print_balance(const json_t *result)
 {
 	printf("received %" PRIu64 " and generated %" PRIu64 "; sent %" PRIu64 ", dropped %" PRIu64
-	       ", consumed %" PRIu64 ", held %" PRIu64 "\n",
+	       ", consumed %" PRIu64 ", held %" PRIu64 "; to the host %" PRIu64 ", from it %" PRIu64 "\n",
 		show_number(result, "received"), show_number(result, "generated"),
 		show_number(result, "sent"), show_number(result, "dropped"), show_number(result, "consumed"),
-		show_number(result, "held"));
+		show_number(result, "held"), show_number(result, "to_host"),
+		show_number(result, "from_host"));
 }
 
 static void print_drops(json_t *result)

@@ -19,6 +19,7 @@
 #include "control/cryptodevs.h"
 #include "control/eal.h"
 #include "control/events.h"
+#include "control/host_device.h"
 #include "control/host_if.h"
 #include "control/lock.h"
 #include "control/metrics_http.h"
@@ -136,6 +137,7 @@ static const struct part parts[] = {
 	{environment_begin, environment_end},
 	{cryptodevs_begin, cryptodevs_end},
 	{ports_begin, ports_end},
+	{host_device_create, host_device_destroy},
 	{tables_create, tables_destroy},
 	{workers_create, workers_destroy},
 	{watches_create, watches_destroy},

@@ -18,6 +18,7 @@
 #define MEMORY_PACKETS_MIN MEMORY_PACKETS_EACH
 #define MEMORY_PACKETS_MAX (4u << 20)
 #define ICMP_KINDS_MAX     4
+#define HOST_ROUTES_MAX    1024
 #define PROTOCOL_UDPLITE   136
 #define PROTOCOL_SCTP      132
 #define PROTOCOL_DCCP      33
@@ -243,7 +244,7 @@ static const struct schema_key sa_keys[] = {
 static const struct schema_key icmp_keys[] = {
 	{"accept", .type = &read_choice, .shape = SHAPE_LIST, ITEMS(struct icmp_conf, accept, n_accept),
 		.choices = icmp_kinds, .items_max = ICMP_KINDS_MAX, .fallback = "too_big",
-		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
+		.doc = "Kinds of ICMP and ICMPv6 errors to the gateway's addresses on the unprotected side that are accepted, although nobody has authenticated them (RFC 4301 section 6.1.1); the others are dropped. An error must quote a packet that one of the SAs sent lately, or else goes to the host's own stack, if it has an interface (`host`) and may have sent what is quoted in clear. `too_big` lowers the SA's path MTU, the others are counted for the SA. Errors that are forwarded in clear are packets like any other, for policies to judge."},
 	{"path_mtu_min_ipv4", .type = &read_number, FIELD(struct icmp_conf, path_mtu_min_ipv4), .min = PATH_MTU_IPV4_MIN,
 		.max = PORT_MTU_MAX, .unit = "bytes", .fallback = "576",
 		.doc = "The path MTU of an SA between IPv4 addresses is made no less than this, whatever an ICMP error says."},
@@ -262,6 +263,15 @@ static const struct schema_key metrics_keys[] = {
 		.doc = "The TCP port; 9464 is usual, 0 serves no metrics."},
 	{"sas", .type = &read_bool, FIELD(struct metrics_conf, sas), .fallback = "true",
 		.doc = "Serve the numbers of each SA too. With `false` a scrape stays small however many SAs there are."},
+};
+
+static const struct schema_key host_keys[] = {
+	{"interface", .type = &read_name, FIELD(struct host_conf, interface), .max = HOST_INTERFACE_NAME_MAX,
+		.absent = "none, and the host gets nothing",
+		.doc = "The name of a TUN device, which the daemon makes and gives the addresses of all ports, or which is there already for its user. By it the host's own stack gets what is for the gateway's addresses and the gateway does not answer itself: IKE in clear to and from an address of an unprotected port, whatever policies say (RFC 4301 section 4.4.1), what comes out of an SA that may carry it, and what a policy lets in in clear. What the host sends by it is taken as from the protected side."},
+	{"routes", .type = &read_prefix, .shape = SHAPE_LIST, ITEMS(struct host_conf, routes, n_routes),
+		.items_max = HOST_ROUTES_MAX, .fallback = "0.0.0.0/0, ::/0",
+		.doc = "What the host reaches by the interface: the daemon that makes the device gives the host these routes, behind every other of the host's for the same prefix. So the default is of use where the host has no other way; else name the peers here, or let the host choose by source address (docs/operations.md). `[]` gives it none."},
 };
 
 static const struct schema_key policy_keys[] = {
@@ -339,6 +349,15 @@ static void workers_finish(struct reader *reader, const struct schema_result *re
 
 	check_distinct(reader, result, "lcores", workers->n_lcores, lcores_equal, workers);
 	check_distinct(reader, result, "crypto", workers->n_crypto, drivers_equal, workers);
+}
+
+static void host_finish(struct reader *reader, const struct schema_result *result, void *object)
+{
+	const struct host_conf *host = object;
+	const struct yaml_node *routes = yaml_node_find(result->node, "routes");
+
+	if (routes && !host->interface && result_is_good(result, "interface"))
+		read_fault(reader, routes, "routes", "'interface' is missing, by which they would lead");
 }
 
 static void policy_init(void *object)
@@ -469,6 +488,7 @@ static const struct schema sa_schema = {.title = "sas",
 	.name_max = NAME_MAX_LENGTH};
 static const struct schema icmp_schema = {.title = "icmp", KEYS(icmp_keys)};
 static const struct schema metrics_schema = {.title = "metrics", KEYS(metrics_keys)};
+static const struct schema host_schema = {.title = "host", KEYS(host_keys), .finish = host_finish};
 static const struct schema policy_schema = {
 	.title = "policies", KEYS(policy_keys), .init = policy_init, .finish = policy_finish};
 
@@ -504,6 +524,8 @@ static const struct schema_key gateway_keys[] = {
 		.doc = "What is made of ICMP errors that nobody has authenticated."},
 	{"metrics", .shape = SHAPE_OBJECT, .object = &metrics_schema, FIELD(struct gateway, metrics),
 		.doc = "Metrics over HTTP, as OpenMetrics or for Prometheus, at `/metrics`."},
+	{"host", .shape = SHAPE_OBJECT, .object = &host_schema, FIELD(struct gateway, host),
+		.doc = "The way between the gateway's own addresses and programs on this host: an IKE daemon, say."},
 	{"capture", .shape = SHAPE_OBJECT, .object = &capture_schema,
 		.doc = "What may be captured of packets, and to where (`pcapng` files)."},
 };

@@ -127,6 +127,8 @@ static int show_drops(struct request *request)
 	json_put_number(request->result, "dropped", stats.drops_total);
 	json_put_number(request->result, "consumed", stats.consumed);
 	json_put_number(request->result, "held", stats.held);
+	json_put_number(request->result, "to_host", stats.to_host);
+	json_put_number(request->result, "from_host", stats.from_host);
 	return 0;
 }
 

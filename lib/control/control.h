@@ -12,6 +12,7 @@
 #include "control/acquire_log.h"
 #include "control/audit_log.h"
 #include "control/capturing.h"
+#include "control/host_device.h"
 #include "control/lifetime.h"
 #include "control/natt_watch.h"
 #include "control/neigh_proto.h"
@@ -67,11 +68,13 @@ struct control {
 	struct sad *sad_out; /* outbound SAs */
 	struct neigh_table *neighbours;
 	struct rte_ring *to_control;
+	struct rte_ring *to_host; /* NULL: there is no host interface */
 	/* control/workers.c */
 	unsigned n_workers;
 	struct worker *workers[GATEWAY_WORKERS_MAX];
 	/* control/host_if.c: the control thread's side of ARP and neighbour discovery. */
 	struct neigh_proto *neigh_proto;
+	struct host_device host_device; /* control/host_device.c */
 	struct control_counters counters;
 	struct audit_log audit_log; /* control/audit_log.c */
 	/* control/seq_store.c; NULL: a test's or a benchmark's, whose SAs begin with number 1 */

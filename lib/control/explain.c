@@ -8,6 +8,7 @@
 
 #include "control/explain_packet.h"
 #include "datapath/flows.h"
+#include "datapath/host.h"
 #include "fwd/neigh.h"
 #include "fwd/route.h"
 #include "ipsec/natt.h"
@@ -75,7 +76,7 @@ static bool is_in(struct asking *a, const struct burst *burst)
 /* A stage left the packet in no burst: it was dropped, and why, the counters say. */
 static void end_as_counted(struct asking *a)
 {
-	for (unsigned port = 0; port <= PKT_PORTS_MAX; port++)
+	for (unsigned port = 0; port < PKT_PORTS_ALL; port++)
 		for (unsigned reason = 0; reason < DROP_COUNT; reason++)
 			if (a->drops->count[port][reason] > 0)
 				end_dropped(a, (enum drop_reason)reason);
@@ -359,16 +360,6 @@ static void outbound(struct asking *a)
 	}
 }
 
-/* The gateway itself answers an echo, and nothing else. */
-static void to_host(struct asking *a)
-{
-	step_add(a, EXPLAIN_LOCAL);
-	if (icmp_echo_reply_one(a->m))
-		end(a, EXPLAIN_ANSWERED);
-	else
-		end_dropped(a, DROP_host_no_service);
-}
-
 /* One of the stages of the way in, which keep a packet or drop it. */
 static bool passes(struct asking *a, void (*stage)(struct burst *burst, struct drops *drops))
 {
@@ -381,13 +372,39 @@ static bool passes(struct asking *a, void (*stage)(struct burst *burst, struct d
 	return false;
 }
 
+/* As pipeline.c's give: out of an SA, IKE, or let in by a policy, which may have been asked already. */
+static void give(struct asking *a, bool is_asked)
+{
+	if (!a->control->to_host) {
+		end_dropped(a, DROP_host_no_service);
+		return;
+	}
+	if (!(pkt_of(a->m)->flags & PKT_DECAPSULATED) && !host_is_ike_to_one(a->m, a->s)) {
+		if (!is_asked)
+			ask_policies(a, FLOWS_IN);
+		if (!passes(a, spd_in_clear))
+			return;
+	}
+	end(a, EXPLAIN_HOST);
+}
+
+/* The gateway itself answers an echo, and nothing else. */
+static void to_host(struct asking *a, bool is_asked)
+{
+	step_add(a, EXPLAIN_LOCAL);
+	if (icmp_echo_reply_one(a->m))
+		end(a, EXPLAIN_ANSWERED);
+	else
+		give(a, is_asked);
+}
+
 static void clear_inbound(struct asking *a)
 {
 	ask_policies(a, FLOWS_IN);
 	if (!passes(a, spd_in_clear))
 		return;
 	if (pkt_of(a->m)->flags & PKT_OWN)
-		to_host(a);
+		to_host(a, true);
 	else
 		forward(a);
 }
@@ -397,11 +414,17 @@ static void host_inbound(struct asking *a)
 {
 	enum icmp_kind kind = icmp_kind_one(a->m);
 
+	if (a->control->to_host && host_is_ike_to_one(a->m, a->s)) {
+		step_add(a, EXPLAIN_LOCAL);
+		step_add(a, EXPLAIN_IKE);
+		end(a, EXPLAIN_HOST);
+		return;
+	}
 	ask_policies(a, FLOWS_IN);
 	if (!passes(a, spd_in_host))
 		return;
 	if (kind == ICMP_KIND_NONE) {
-		to_host(a);
+		to_host(a, true);
 		return;
 	}
 	step_add(a, EXPLAIN_LOCAL);
@@ -424,7 +447,7 @@ static void decapsulated(struct asking *a, struct sa *sa)
 	if (!spd_sa_may_carry(p, sa, a->s->alternatives_in))
 		end_dropped(a, DROP_in_selector);
 	else if (p->flags & PKT_OWN)
-		to_host(a);
+		to_host(a, true);
 	else if (p->next_hop != ROUTE_NONE && !a->s->ports[p->port_out].is_protected)
 		outbound(a);
 	else
@@ -519,7 +542,7 @@ static void from_protected(struct asking *a)
 
 	local_split(&burst, &a->s->local, NULL, &host, a->drops);
 	if (is_in(a, &host))
-		to_host(a);
+		to_host(a, false);
 	else if (is_in(a, &burst))
 		outbound(a);
 	else

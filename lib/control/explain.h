@@ -41,12 +41,14 @@ enum explain_end {
 	EXPLAIN_DROPPED,  /* for `reason` */
 	EXPLAIN_ANSWERED, /* the gateway answers it itself */
 	EXPLAIN_CONTROL,  /* the control thread takes it */
+	EXPLAIN_HOST,     /* the host's own stack gets it */
 	EXPLAIN_INSIDE,   /* what is inside decides; it was not given */
 };
 
 enum explain_kind {
 	EXPLAIN_IN,     /* by that port */
 	EXPLAIN_LOCAL,  /* it is for the gateway itself */
+	EXPLAIN_IKE,    /* and is IKE, which no policy is asked about */
 	EXPLAIN_SA_IN,  /* the SA that it comes out of */
 	EXPLAIN_INNER,  /* what comes out of it */
 	EXPLAIN_NEARLY, /* a policy that fails by one thing alone */
@@ -102,7 +104,7 @@ int explain(const struct control *control, const struct explain_query *query, st
 const char *explain_step_text(const struct explain_step *step, char text[EXPLAIN_TEXT_MAX]);
 const char *explain_end_text(
 	const struct control *control, const struct explanation *explanation, char text[EXPLAIN_TEXT_MAX]);
-/* `sent`, `waits`, `dropped`, `answered`, `control`, `inside`. */
+/* `sent`, `waits`, `dropped`, `answered`, `control`, `host`, `inside`. */
 const char *explain_end_name(enum explain_end end);
 
 #endif

@@ -170,6 +170,9 @@ const char *explain_step_text(const struct explain_step *step, char text[EXPLAIN
 	case EXPLAIN_LOCAL:
 		snprintf(text, EXPLAIN_TEXT_MAX, "it is for the gateway itself");
 		break;
+	case EXPLAIN_IKE:
+		snprintf(text, EXPLAIN_TEXT_MAX, "it is IKE, which policies don't keep from the host");
+		break;
 	case EXPLAIN_SA_IN:
 	case EXPLAIN_SA_OUT:
 		sa_text(step, text);
@@ -245,6 +248,10 @@ const char *explain_end_text(
 	case EXPLAIN_CONTROL:
 		snprintf(text, EXPLAIN_TEXT_MAX, "the control thread takes it, if what it says is right");
 		break;
+	case EXPLAIN_HOST:
+		snprintf(text, EXPLAIN_TEXT_MAX, "the host gets it by its interface %s",
+			gateway->host.interface);
+		break;
 	case EXPLAIN_INSIDE:
 		snprintf(text, EXPLAIN_TEXT_MAX,
 			"if its ICV is right and its number is new, what is inside decides its way");
@@ -261,6 +268,7 @@ const char *explain_end_name(enum explain_end end)
 		[EXPLAIN_DROPPED] = "dropped",
 		[EXPLAIN_ANSWERED] = "answered",
 		[EXPLAIN_CONTROL] = "control",
+		[EXPLAIN_HOST] = "host",
 		[EXPLAIN_INSIDE] = "inside",
 	};
 

@@ -6,6 +6,7 @@
 #include <rte_ring.h>
 
 #include "base/clock.h"
+#include "control/host_device.h"
 #include "control/path_mtus.h"
 #include "net/quote.h"
 
@@ -134,6 +135,7 @@ void host_if_poll(struct control *control, uint64_t now_ns)
 	for (unsigned i = 0; i < HOST_QUEUE_PKTS && rte_ring_dequeue(control->to_control, (void **)&m) == 0;
 		i++)
 		take_one(control, m, now_ns);
+	host_device_poll(control);
 	neigh_proto_tick(control->neigh_proto, now_ns);
 	path_mtus_poll(control, now_ns);
 	control->counters.held = neigh_proto_held(control->neigh_proto);

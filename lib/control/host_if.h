@@ -1,6 +1,7 @@
 /*
  * The control thread's side of the queues to the workers: ARP and neighbour discovery, and packets that wait
- * for them, and ICMP errors (control/path_mtus.h). Main thread only.
+ * for them, ICMP errors (control/path_mtus.h), and what the host's own stack gets
+ * and sends (control/host_device.h). Main thread only.
  */
 #ifndef CULVERT_CONTROL_HOST_IF_H
 #define CULVERT_CONTROL_HOST_IF_H
@@ -16,7 +17,7 @@ void host_if_destroy(struct control *control);
 
 /*
  * Give a packet that control made to a worker: PKT_LOCAL, port_in is PKT_PORT_SELF. A PKT_FRAME is sent as it
- * is, others are routed. Drops: host_full.
+ * is, others are routed. And what the host sent (control/host_device.h). Drops: host_full.
  */
 void host_if_send(struct control *control, struct rte_mbuf *m);
 

@@ -51,8 +51,10 @@ struct metrics_scrape {
 	X(culvert_worker_rx_packets, COUNTER, "packets", "Packets that the worker took from ports.") \
 	X(culvert_worker_rx_bursts, COUNTER, NULL, "Bursts in which it took them.") \
 	X(culvert_worker_dropped_packets, COUNTER, "packets", "Packets that the worker dropped.") \
-	X(culvert_generated_packets, COUNTER, "packets", "Packets that the gateway made: ARP, neighbour discovery, ICMP, dummies, keepalives, fragments.") \
+	X(culvert_generated_packets, COUNTER, "packets", "Packets that the gateway made, or its host: ARP, neighbour discovery, ICMP, dummies, keepalives, fragments.") \
 	X(culvert_consumed_packets, COUNTER, "packets", "Packets that ended at the gateway, or became part of another.") \
+	X(culvert_to_host_packets, COUNTER, "packets", "Of those consumed: given to this host's own stack by the host interface.") \
+	X(culvert_from_host_packets, COUNTER, "packets", "Of those generated: sent by this host's own stack by the host interface.") \
 	X(culvert_held_packets, GAUGE, "packets", "Packets that wait now, for a neighbour or for other fragments.") \
 	X(culvert_dropped_packets, COUNTER, "packets", "Packets that were dropped, by reason; `xfrm` is the counter of /proc/net/xfrm_stat that Linux has for it.") \
 	X(culvert_table_entries, GAUGE, NULL, "How many entries a table or queue has.") \
@@ -196,6 +198,10 @@ static void write_totals(struct metrics_text *text, const struct stats *stats)
 	metrics_text_sample(text, NULL, 0, stats->generated);
 	OPEN(text, culvert_consumed_packets);
 	metrics_text_sample(text, NULL, 0, stats->consumed);
+	OPEN(text, culvert_to_host_packets);
+	metrics_text_sample(text, NULL, 0, stats->to_host);
+	OPEN(text, culvert_from_host_packets);
+	metrics_text_sample(text, NULL, 0, stats->from_host);
 	OPEN(text, culvert_held_packets);
 	metrics_text_sample(text, NULL, 0, stats->held);
 }

@@ -47,7 +47,7 @@ static uint32_t pool_packets(const struct gateway *gateway)
 	size_t needed =
 		2 * PORT_DESCRIPTORS * gateway->n_ports * n_workers +
 		n_workers * (CRYPTO_QUEUE_DEPTH + 2 * POOL_CACHE_PKTS + HOST_QUEUE_PKTS + REASS_PKTS_MAX) +
-		HOST_QUEUE_PKTS;
+		HOST_QUEUE_PKTS + HOST_STACK_PKTS;
 	uint32_t packets = 4096;
 
 	if (gateway->memory.packets)

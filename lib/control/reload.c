@@ -43,13 +43,27 @@ static bool metrics_equal(const struct metrics_conf *a, const struct metrics_con
 	return ip_addr_equal(&a->address, &b->address) && a->port == b->port && a->sas == b->sas;
 }
 
+static bool prefix_equal(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+	return ip_addr_equal(&a->addr, &b->addr) && a->length_bits == b->length_bits;
+}
+
+static bool host_equal(const struct host_conf *a, const struct host_conf *b)
+{
+	if (!texts_equal(a->interface, b->interface) || a->n_routes != b->n_routes)
+		return false;
+	for (size_t i = 0; i < a->n_routes; i++)
+		if (!prefix_equal(&a->routes[i], &b->routes[i]))
+			return false;
+	return true;
+}
+
 static bool addresses_equal(const struct port_conf *a, const struct port_conf *b)
 {
 	if (a->n_addresses != b->n_addresses)
 		return false;
 	for (size_t i = 0; i < a->n_addresses; i++)
-		if (!ip_addr_equal(&a->addresses[i].addr, &b->addresses[i].addr) ||
-			a->addresses[i].length_bits != b->addresses[i].length_bits)
+		if (!prefix_equal(&a->addresses[i], &b->addresses[i]))
 			return false;
 	return true;
 }
@@ -92,6 +106,7 @@ static void fixed_check(const struct gateway *running, const struct gateway *wan
 	needs_same(memory_equal(&running->memory, &wanted->memory), "memory", report);
 	needs_same(workers_equal(&running->workers, &wanted->workers), "workers", report);
 	needs_same(metrics_equal(&running->metrics, &wanted->metrics), "metrics", report);
+	needs_same(host_equal(&running->host, &wanted->host), "host", report);
 	ports_check(running, wanted, report);
 }
 
@@ -239,8 +254,7 @@ static void policies_compare(const struct control *control, struct gateway *want
 
 static bool route_equal(const struct route_conf *a, const struct route_conf *b)
 {
-	return ip_addr_equal(&a->to.addr, &b->to.addr) && a->to.length_bits == b->to.length_bits &&
-	       ip_addr_equal(&a->via, &b->via);
+	return prefix_equal(&a->to, &b->to) && ip_addr_equal(&a->via, &b->via);
 }
 
 static bool has_route(const struct gateway *gateway, const struct route_conf *route)

@@ -20,6 +20,13 @@ static int qsbr_create(struct control *control, struct err *err)
 	return 0;
 }
 
+/* From all workers to the control thread. */
+static int queue_create(const char *name, unsigned packets, struct rte_ring **queue, struct err *err)
+{
+	*queue = rte_ring_create(name, packets, (int)rte_socket_id(), RING_F_SC_DEQ);
+	return *queue ? 0 : err_set(err, ENOMEM, "no memory for the queue to the control thread");
+}
+
 int tables_create(struct control *control, struct err *err)
 {
 	int socket = (int)rte_socket_id();
@@ -45,11 +52,10 @@ int tables_create(struct control *control, struct err *err)
 	if (ret == 0)
 		ret = neigh_table_create(
 			TABLES_NEIGHBOURS_MAX, control->qsbr, socket, &control->neighbours, err);
-	if (ret == 0) {
-		control->to_control = rte_ring_create("to_control", HOST_QUEUE_PKTS, socket, RING_F_SC_DEQ);
-		if (!control->to_control)
-			ret = err_set(err, ENOMEM, "no memory for the queue to the control thread");
-	}
+	if (ret == 0)
+		ret = queue_create("to_control", HOST_QUEUE_PKTS, &control->to_control, err);
+	if (ret == 0 && control->gateway->host.interface)
+		ret = queue_create("to_host", HOST_STACK_PKTS, &control->to_host, err);
 	if (ret != 0)
 		tables_destroy(control);
 	return ret;
@@ -57,11 +63,13 @@ int tables_create(struct control *control, struct err *err)
 
 void tables_destroy(struct control *control)
 {
+	rte_ring_free(control->to_host);
 	rte_ring_free(control->to_control);
 	neigh_table_destroy(control->neighbours);
 	sad_destroy(control->sad_out);
 	sad_destroy(control->sad);
 	rte_free(control->qsbr);
+	control->to_host = NULL;
 	control->to_control = NULL;
 	control->neighbours = NULL;
 	control->sad_out = NULL;

@@ -10,7 +10,7 @@
 /* All neighbours that neigh_proto may put there. */
 #define TABLES_NEIGHBOURS_MAX (NEIGH_DYNAMIC_MAX + NEIGH_STATIC_MAX)
 
-/* Make qsbr, sad, neighbours and to_control of `control`. Returns 0 or -ENOMEM; then none of them is left. */
+/* Make qsbr, sad, neighbours and the queues of `control`. Returns 0 or -ENOMEM; then none of them is left. */
 int tables_create(struct control *control, struct err *err);
 /* No worker runs. */
 void tables_destroy(struct control *control);

@@ -104,6 +104,8 @@ static int answer_totals(
 	rte_tel_data_add_dict_u64(data, "dropped", stats.drops_total);
 	rte_tel_data_add_dict_u64(data, "consumed", stats.consumed);
 	rte_tel_data_add_dict_u64(data, "held", stats.held);
+	rte_tel_data_add_dict_u64(data, "to_host", stats.to_host);
+	rte_tel_data_add_dict_u64(data, "from_host", stats.from_host);
 	return 0;
 }
 

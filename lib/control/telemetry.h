@@ -8,7 +8,8 @@
  *   /culvert/policies[,START]  and  /culvert/policy,NAME  the same of policies
  *   /culvert/workers        loops, how many of them found packets and their time, and what they took from
  * ports /culvert/tables         how full tables and queues are /culvert/pools          packet buffers in use
- *   /culvert/totals         the balance: received, generated, sent, dropped, consumed, held
+ *   /culvert/totals         the balance: received, generated, sent, dropped, consumed, held; to and from the
+ * host
  *
  * The callbacks run on EAL's telemetry thread and only read counters. Main thread for begin and end.
  */

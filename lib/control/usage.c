@@ -50,6 +50,8 @@ size_t usage_of_tables(const struct control *control, struct usage out[USAGE_MAX
 	add(out, &n, "held", counter_read(&control->counters.held),
 		neigh_held_max(control->ports.packets->size));
 	add_ring(out, &n, "to_control", control->to_control);
+	if (control->to_host)
+		add_ring(out, &n, "to_host", control->to_host);
 	if (snapshot->acquires)
 		add(out, &n, "acquires", acquire_waiting(snapshot->acquires),
 			ACQUIRE_QUEUE - 1); /* a ring holds one less */

@@ -45,6 +45,7 @@ static int worker_create(struct control *control, unsigned index, struct err *er
 	w->sad_out = control->sad_out;
 	w->neighbours = control->neighbours;
 	w->host.to_control = control->to_control;
+	w->host.to_host = control->to_host;
 	snprintf(name, sizeof(name), "from_control%u", index);
 	w->host.from_control = rte_ring_create(name, HOST_QUEUE_PKTS, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	if (!w->host.from_control)
@@ -140,4 +141,6 @@ void workers_stop(struct control *control)
 	for (unsigned i = 0; i < control->n_workers; i++)
 		ring_drop_all(control->workers[i]->host.from_control, &control->counters.drops);
 	ring_drop_all(control->to_control, &control->counters.drops);
+	if (control->to_host)
+		ring_drop_all(control->to_host, &control->counters.drops);
 }

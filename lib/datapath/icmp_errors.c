@@ -7,42 +7,70 @@
 #include "net/quote.h"
 #include "net/stage.h"
 
-/* Where an error to the gateway goes, or why it goes nowhere: DROP_COUNT is to control. */
-static enum drop_reason own_error_judge_one(struct worker *w, struct rte_mbuf *m, enum icmp_kind kind)
+/* Does it quote a packet that one of our SAs may have sent? */
+static bool quote_is_of_sa(const struct worker *w, const struct quote *quote)
+{
+	const struct sa *sa;
+
+	if (!quote->ipsec)
+		return false;
+	sa = sad_find(w->sad_out, quote->ipsec, quote->spi, &quote->flow.destination, &quote->flow.source);
+	return sa && path_mtu_quote_is_plausible(sa, quote);
+}
+
+/* Or one that the host may have? What it sends of IPsec is its own affair, but then the SPI is none of ours.
+ */
+static bool quote_is_of_host(const struct worker *w, const struct quote *quote)
+{
+	return w->host.to_host && (!quote->ipsec || quote->in_udp) &&
+	       local_has(&w->snapshot->local_outside, &quote->flow.source);
+}
+
+/* Where an error to the gateway goes; else it goes nowhere, for a drop's reason. */
+enum {
+	TO_CONTROL = DROP_COUNT,
+	TO_HOST,
+};
+
+static int own_error_judge_one(struct worker *w, struct rte_mbuf *m, enum icmp_kind kind)
 {
 	struct quote quote;
-	const struct sa *sa;
+	int where;
 
 	if (!(w->snapshot->icmp_accept & 1u << kind))
 		return DROP_icmp_refused;
-	if (!quote_read_one(m, &quote) || !quote.ipsec)
+	if (!quote_read_one(m, &quote))
 		return DROP_icmp_quote;
 	/* The table is asked before the limit, so that a flood of errors about no SA holds up no true one. */
-	sa = sad_find(w->sad_out, quote.ipsec, quote.spi, &quote.flow.destination, &quote.flow.source);
-	if (!sa || !path_mtu_quote_is_plausible(sa, &quote))
+	if (quote_is_of_sa(w, &quote))
+		where = TO_CONTROL;
+	else if (quote_is_of_host(w, &quote))
+		where = TO_HOST;
+	else
 		return DROP_icmp_quote;
-	return host_limit_take(&w->icmp_error_limit, w->now_tsc) ? DROP_COUNT : DROP_icmp_flood;
+	return host_limit_take(&w->icmp_error_limit, w->now_tsc) ? where : DROP_icmp_flood;
 }
 
-static void own_errors_split(struct worker *w, struct burst *burst, struct burst *to_control)
+static void own_errors_split(
+	struct worker *w, struct burst *burst, struct burst *to_control, struct burst *to_host)
 {
-	STAGE(icmp_error, burst, &w->drops, to_control);
+	STAGE(icmp_error, burst, &w->drops, to_control, to_host);
 	uint16_t kept = 0;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		enum icmp_kind kind = icmp_kind_one(m);
-		enum drop_reason reason;
+		int where;
 
 		if (kind == ICMP_KIND_NONE) {
 			burst->pkts[kept++] = m;
 			continue;
 		}
-		reason = own_error_judge_one(w, m, kind);
-		if (reason == DROP_COUNT)
-			burst_add_one(to_control, m);
+		where = own_error_judge_one(w, m, kind);
+		if (where == TO_CONTROL || where == TO_HOST)
+			burst_add_one(where == TO_CONTROL ? to_control : to_host, m);
 		else
-			drop_one(&w->drops, m, reason);
+			drop_one(&w->drops, m, (enum drop_reason)where);
 	}
 	burst->n = kept;
 }
@@ -50,11 +78,13 @@ static void own_errors_split(struct worker *w, struct burst *burst, struct burst
 void icmp_errors_to_control(struct worker *w, struct burst *burst)
 {
 	BURST(to_control);
+	BURST(to_host);
 
 	if (burst->n == 0)
 		return;
-	own_errors_split(w, burst, &to_control);
+	own_errors_split(w, burst, &to_control, &to_host);
 	host_to_control(&to_control, &w->host, &w->drops);
+	host_give(&to_host, &w->host, &w->drops);
 }
 
 /* A packet of which nothing is there but what policies look at. */

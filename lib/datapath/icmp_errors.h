@@ -3,7 +3,7 @@
  * tunnel's policy covers, from routers whom it does not.
  *
  * Workers only. A packet that is looked at here has left the usual way already: no other pays.
- * Limits: of errors to the gateway, those about anything but IPsec packets are dropped.
+ * Limits: of errors to the gateway, those about anything but IPsec packets are the host's, or dropped.
  */
 #ifndef CULVERT_DATAPATH_ICMP_ERRORS_H
 #define CULVERT_DATAPATH_ICMP_ERRORS_H
@@ -14,7 +14,8 @@
 /*
  * Of packets in clear to the gateway's addresses on the unprotected side, keep what is no ICMP error. Errors
  * of a kind that the snapshot accepts, which quote a packet that an outbound SA may have sent, go to control
- * (control/path_mtus.h). Drops: icmp_refused, icmp_quote, icmp_flood, host_full.
+ * (control/path_mtus.h); those which quote another packet that an address of ours outside sent, to the host's
+ * stack, which knows whether it did. Drops: icmp_refused, icmp_quote, icmp_flood, host_full, host_busy.
  */
 void icmp_errors_to_control(struct worker *worker, struct burst *burst);
 

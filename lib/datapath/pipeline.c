@@ -6,13 +6,16 @@
  *                     +- ipsec -> sad -> replay -> crypto -> ICV, strip -> selectors -+-> forward
  *                     |  (out of UDP first)^- and the next SA of a bundle -+          |
  *   unprotected: parse+- clear -> SPD-in, must be BYPASS -----------------------------+-> forward
- *                     +- host -> answered, or to control
+ *                     +- host -> answered, or to the host
  *
  *                     +- clear -> SPD-out -+- PROTECT: MTU, sequence, encapsulate, crypto, UDP -> deliver
  *                     |                    |           (for each SA of a bundle)
  *   protected:   parse|                    +- PROTECT without SA: dropped, told to control
  *                     |                    +- BYPASS -> forward
- *                     +- host -> answered, or to control
+ *                     +- host -> answered, or to the host
+ *
+ *   to the host: out of an SA, IKE, or SPD-in says BYPASS -> the host's own stack, by control
+ *   of the host: IKE -> transmit; the rest as clear from the protected side, its TTL as it is
  *
  *   forward:  TTL -> deliver        deliver:  MTU -> neighbour -> tx        transmit:  route -> deliver
  *
@@ -73,6 +76,23 @@ static bool is_ah(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 static bool is_own(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
 {
 	return (pkt_of(m)->flags & PKT_OWN) != 0;
+}
+
+/* A packet to the host that needs a policy to get there. */
+static bool needs_policy(struct rte_mbuf *m, const struct snapshot *s)
+{
+	return !is_decapsulated(m, s) && !host_is_ike_to_one(m, s);
+}
+
+static bool is_of_host(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
+{
+	return pkt_of(m)->port_in == PKT_PORT_HOST;
+}
+
+/* And it is on no way yet; one that was may have waited for a neighbour, and come back. */
+static bool is_new_of_host(struct rte_mbuf *m, const struct snapshot *s)
+{
+	return is_of_host(m, s) && pkt_of(m)->next_hop == ROUTE_NONE;
 }
 
 static bool is_frame(struct rte_mbuf *m, const struct snapshot *s __rte_unused)
@@ -286,7 +306,6 @@ static void protect(struct worker *w, struct burst *b)
 
 	if (b->n == 0)
 		return;
-	ttl_decrement(b, &w->unforwardable, &w->drops);
 	esp_out_mtu(b, &oversize, &w->unforwardable, &w->tally);
 	protect_fitting(w, b);
 	while (frag_fill(&w->frag, &cut, b, &w->drops))
@@ -310,8 +329,11 @@ static void acquire(struct worker *w, struct burst *b)
 	acquire_burst(b, w->snapshot->acquires, w->now_tsc, &w->unforwardable, &w->drops);
 }
 
-/* Clear packets that are about to cross the IPsec boundary, from the protected side out. */
-static void outbound(struct worker *w, struct burst *b)
+/*
+ * Clear packets that are about to cross the IPsec boundary, from the protected side out. Those that pass
+ * through have come a hop nearer to their end; those that begin here have not.
+ */
+static void cross(struct worker *w, struct burst *b, bool pass_through)
 {
 	BURST(protected);
 	BURST(no_sa);
@@ -324,9 +346,18 @@ static void outbound(struct worker *w, struct burst *b)
 	if (errors.n > 0)
 		icmp_errors_out(w, &errors, &protected);
 	choose(w, &protected);
-	forward(w, b);
+	if (pass_through) {
+		ttl_decrement(b, &w->unforwardable, &w->drops);
+		ttl_decrement(&protected, &w->unforwardable, &w->drops);
+	}
+	deliver(w, b);
 	protect(w, &protected);
 	acquire(w, &no_sa);
+}
+
+static void outbound(struct worker *w, struct burst *b)
+{
+	cross(w, b, true);
 }
 
 /* The gateway's answers go back the way that the question came: into a tunnel, or in clear. */
@@ -339,15 +370,37 @@ static void reply(struct worker *w, struct burst *b)
 	transmit(w, b);
 }
 
+/*
+ * Packets that the gateway does not answer itself: to the host's own stack, if it may have them. What came
+ * out of an SA and IKE may go there; the rest is in clear, and SPD-in says.
+ */
+static void give(struct worker *w, struct burst *b)
+{
+	BURST(clear);
+
+	if (b->n == 0)
+		return;
+	if (w->host.to_host) {
+		split(w, b, needs_policy, &clear);
+		flows_find(w->flows, &clear, FLOWS_IN, w->snapshot, &w->drops);
+		spd_in_clear(&clear, &w->drops);
+	}
+	host_give(b, &w->host, &w->drops);
+	host_give(&clear, &w->host, &w->drops);
+}
+
 /* Packets for the gateway itself. */
 static void to_host(struct worker *w, struct burst *b)
 {
+	BURST(others);
+
 	if (b->n == 0)
 		return;
-	host_answer(b, &w->icmp_limit, w->now_tsc, &w->drops);
+	host_answer(b, &others, &w->icmp_limit, w->now_tsc, &w->drops);
 	w->counters.answered += b->n;
 	w->counters.generated += b->n;
 	reply(w, b);
+	give(w, &others);
 }
 
 static void inbound(struct worker *w, struct burst *b);
@@ -437,6 +490,23 @@ static void clear_inbound(struct worker *w, struct burst *b)
 	to_host(w, &inside);
 }
 
+/* Packets in clear from the unprotected side for an address of ours there. */
+static void clear_to_host(struct worker *w, struct burst *b)
+{
+	BURST(ike);
+
+	if (b->n == 0)
+		return;
+	/* Where the host gets nothing, IKE is nothing special. */
+	if (w->host.to_host)
+		split(w, b, host_is_ike_to_one, &ike);
+	flows_find(w->flows, b, FLOWS_IN, w->snapshot, &w->drops);
+	spd_in_host(b, &w->drops);
+	icmp_errors_to_control(w, b);
+	to_host(w, b);
+	host_give(&ike, &w->host, &w->drops);
+}
+
 static void from_unprotected(struct worker *w, struct burst *b)
 {
 	BURST(ipsec);
@@ -448,10 +518,7 @@ static void from_unprotected(struct worker *w, struct burst *b)
 
 	if (host.n > 0)
 		natt_in(&host, &w->snapshot->natt_ports, &ipsec, &w->drops);
-	flows_find(w->flows, &host, FLOWS_IN, w->snapshot, &w->drops);
-	spd_in_host(&host, &w->drops);
-	icmp_errors_to_control(w, &host);
-	to_host(w, &host);
+	clear_to_host(w, &host);
 
 	inbound(w, &ipsec);
 }
@@ -466,6 +533,20 @@ static void from_protected(struct worker *w, struct burst *b)
 	to_host(w, &host);
 }
 
+/* What the host sends begins here. Fragments are made whole first: IKE is known by its ports. */
+static void from_host(struct worker *w, struct burst *b)
+{
+	BURST(ike);
+
+	if (b->n == 0)
+		return;
+	host_check_source(b, &w->snapshot->local, &w->drops);
+	reass_burst(w->reass, b, NULL, w->now_tsc, &w->drops);
+	split(w, b, host_is_ike_from_one, &ike);
+	transmit(w, &ike);
+	cross(w, b, false);
+}
+
 /*
  * ICMP errors for what could not be forwarded. An error that can't be forwarded either comes back here once,
  * and is freed, since no error answers an error.
@@ -474,11 +555,14 @@ static void answer_unforwardable(struct worker *w)
 {
 	while (w->unforwardable.n > 0) {
 		struct burst b = w->unforwardable;
+		BURST(host);
 
 		w->unforwardable.n = 0;
 		host_icmp_errors(
 			&b, w->snapshot, &w->icmp_limit, w->now_tsc, &w->drops, &w->counters.generated);
+		split(w, &b, is_of_host, &host);
 		reply(w, &b);
+		host_give(&host, &w->host, &w->drops);
 	}
 }
 
@@ -513,11 +597,14 @@ void pipeline_crypto_done(struct worker *w, struct burst *b)
 void pipeline_from_control(struct worker *w, struct burst *b)
 {
 	BURST(frames);
+	BURST(host);
 
 	if (unlikely(w->trace != NULL))
 		trace_from_control(w->trace, b);
 	split(w, b, is_frame, &frames);
+	split(w, b, is_new_of_host, &host);
 	tx_burst(&w->tx, &frames, &w->drops);
+	from_host(w, &host);
 	transmit(w, b);
 	answer_unforwardable(w);
 }

@@ -10,7 +10,7 @@
 static void add_drops(struct stats *stats, const struct drops *drops)
 {
 	stats->drops_total += counter_read(&drops->total);
-	for (unsigned port = 0; port <= PKT_PORTS_MAX; port++)
+	for (unsigned port = 0; port < PKT_PORTS_ALL; port++)
 		for (unsigned reason = 0; reason < DROP_COUNT; reason++) {
 			uint64_t count = counter_read(&drops->count[port][reason]);
 
@@ -49,6 +49,8 @@ void stats_collect(const struct worker *const *workers, unsigned n_workers,
 		.generated = counter_read(&control->generated),
 		.consumed = counter_read(&control->consumed),
 		.held = counter_read(&control->held),
+		.to_host = counter_read(&control->to_host),
+		.from_host = counter_read(&control->from_host),
 	};
 	add_drops(stats, &control->drops);
 	for (unsigned i = 0; i < n_workers; i++)
@@ -110,8 +112,8 @@ void stats_print(FILE *file, const struct stats *stats, const char *const *port_
 		fprintf(file, "... and %zu more\n", n_sas - STATS_SAS_MAX);
 	fprintf(file,
 		"total: received=%" PRIu64 " generated=%" PRIu64 " sent=%" PRIu64 " dropped=%" PRIu64
-		" consumed=%" PRIu64 " held=%" PRIu64 "\n",
+		" consumed=%" PRIu64 " held=%" PRIu64 " to_host=%" PRIu64 " from_host=%" PRIu64 "\n",
 		stats->rx_total, stats->generated, stats->tx_total, stats->drops_total, stats->consumed,
-		stats->held);
+		stats->held, stats->to_host, stats->from_host);
 	fflush(file);
 }

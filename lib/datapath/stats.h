@@ -16,8 +16,11 @@
 /* What the control thread counts; it alone writes. */
 struct control_counters {
 	struct drops drops;
-	uint64_t consumed;  /* packets that ended at the control thread: ARP and neighbour discovery */
-	uint64_t generated; /* frames that it made */
+	uint64_t
+		consumed; /* packets that ended at the control thread: ARP, neighbour discovery, the host's */
+	uint64_t generated; /* frames that it made, and packets that the host sent */
+	uint64_t to_host;   /* of those consumed: given to the host's stack */
+	uint64_t from_host; /* of those generated: sent by it */
 	uint64_t held;      /* packets that wait for their next hop's MAC address now */
 };
 
@@ -29,15 +32,17 @@ struct stats {
 	uint64_t tx_bytes[PKT_PORTS_MAX];
 	uint64_t missed[PKT_PORTS_MAX];    /* by the port's own count, lost before a worker could take them */
 	uint64_t tx_errors[PKT_PORTS_MAX]; /* by the port's own count, taken by it or offered, and not sent */
-	uint64_t port_drops[PKT_PORTS_MAX + 1]; /* by the port that the packet came in by */
+	uint64_t port_drops[PKT_PORTS_ALL]; /* by the port that the packet came in by */
 	uint64_t drops[DROP_COUNT];
 	uint64_t rx_total;
 	uint64_t tx_total;
 	uint64_t drops_total;
 	uint64_t generated;
-	uint64_t consumed; /* answered by a worker, taken by control, or a fragment that became part of a
-			      packet */
-	uint64_t held;     /* fragments too */
+	uint64_t consumed;  /* answered by a worker, taken by control, given to the host, or a fragment that
+			       became part of a packet */
+	uint64_t to_host;   /* of those consumed */
+	uint64_t from_host; /* of those generated */
+	uint64_t held;      /* fragments too */
 };
 
 /* Sum up; `missed` and `tx_errors` stay zero, since only control asks ports. `workers` has n_workers

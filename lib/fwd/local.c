@@ -22,20 +22,42 @@ bool local_addrs_add(struct local_addrs *local, const struct ip_addr *addr)
 	return true;
 }
 
-bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m)
+static inline bool has_ipv4(const struct local_addrs *local, rte_be32_t address)
 {
-	if (pkt_of(m)->family == IP_V4) {
-		rte_be32_t destination = pkt_ipv4(m)->dst_addr;
-
-		for (uint16_t i = 0; i < local->n_ipv4; i++)
-			if (local->ipv4[i] == destination)
-				return true;
-		return false;
-	}
-	for (uint16_t i = 0; i < local->n_ipv6; i++)
-		if (memcmp(local->ipv6[i], pkt_destination(m), sizeof(local->ipv6[i])) == 0)
+	for (uint16_t i = 0; i < local->n_ipv4; i++)
+		if (local->ipv4[i] == address)
 			return true;
 	return false;
+}
+
+static inline bool has_ipv6(const struct local_addrs *local, const uint8_t *address)
+{
+	for (uint16_t i = 0; i < local->n_ipv6; i++)
+		if (memcmp(local->ipv6[i], address, sizeof(local->ipv6[i])) == 0)
+			return true;
+	return false;
+}
+
+bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m)
+{
+	return pkt_of(m)->family == IP_V4 ? has_ipv4(local, pkt_ipv4(m)->dst_addr)
+					  : has_ipv6(local, pkt_destination(m));
+}
+
+bool local_match_source_one(const struct local_addrs *local, struct rte_mbuf *m)
+{
+	return pkt_of(m)->family == IP_V4 ? has_ipv4(local, pkt_ipv4(m)->src_addr)
+					  : has_ipv6(local, pkt_source(m));
+}
+
+bool local_has(const struct local_addrs *local, const struct ip_addr *addr)
+{
+	rte_be32_t ipv4;
+
+	if (addr->family == IP_V6)
+		return has_ipv6(local, addr->bytes);
+	memcpy(&ipv4, addr->bytes, sizeof(ipv4));
+	return has_ipv4(local, ipv4);
 }
 
 bool local_is_ipsec_one(struct rte_mbuf *m)

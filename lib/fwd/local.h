@@ -30,6 +30,10 @@ bool local_addrs_add(struct local_addrs *local, const struct ip_addr *addr);
 
 /* Is the destination of this parsed packet one of the gateway's own? */
 bool local_match_one(const struct local_addrs *local, struct rte_mbuf *m);
+/* The same of its source. */
+bool local_match_source_one(const struct local_addrs *local, struct rte_mbuf *m);
+/* Is the address one of them? */
+bool local_has(const struct local_addrs *local, const struct ip_addr *addr);
 
 /* Is the next layer of this packet to the gateway ESP, AH or IPComp? If IPv6 has AH, it is the next layer
  * then. */

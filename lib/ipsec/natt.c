@@ -92,11 +92,7 @@ void natt_peer_move(struct natt_peer *peer, const struct natt_endpoint *to, uint
 	atomic_store_explicit(&peer->version, version + 2, memory_order_release);
 }
 
-/* What a packet by UDP is. */
-enum content { CONTENT_BAD, CONTENT_KEEPALIVE, CONTENT_IKE, CONTENT_ESP };
-
-/* RFC 3948 section 2; the packet is whole. *udp_bytes is what its UDP header says. */
-static enum content content_one(struct rte_mbuf *m, uint16_t *udp_bytes)
+enum natt_content natt_content_one(struct rte_mbuf *m, uint16_t *udp_bytes)
 {
 	static const uint8_t marker[MARKER_BYTES];
 	const struct pkt *p = pkt_of(m);
@@ -105,15 +101,15 @@ static enum content content_one(struct rte_mbuf *m, uint16_t *udp_bytes)
 	uint16_t room = p->ip_len - p->l4;
 
 	if (room < UDP_BYTES)
-		return CONTENT_BAD;
+		return NATT_BAD;
 	*udp_bytes = rte_be_to_cpu_16(udp->dgram_len);
 	if (*udp_bytes > room || *udp_bytes <= UDP_BYTES)
-		return CONTENT_BAD;
+		return NATT_BAD;
 	if (*udp_bytes == UDP_BYTES + KEEPALIVE_BYTES && payload[0] == KEEPALIVE_BYTE)
-		return CONTENT_KEEPALIVE;
+		return NATT_KEEPALIVE;
 	if (*udp_bytes < UDP_BYTES + MARKER_BYTES)
-		return CONTENT_BAD;
-	return memcmp(payload, marker, sizeof(marker)) == 0 ? CONTENT_IKE : CONTENT_ESP;
+		return NATT_BAD;
+	return memcmp(payload, marker, sizeof(marker)) == 0 ? NATT_IKE : NATT_ESP;
 }
 
 /* Take the UDP header out: the IP header moves up to ESP. */
@@ -143,15 +139,15 @@ void natt_in(struct burst *burst, const struct natt_ports *ports, struct burst *
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
-		enum content content = is_by_port(m, ports) ? content_one(m, &udp_bytes) : CONTENT_IKE;
+		enum natt_content content = is_by_port(m, ports) ? natt_content_one(m, &udp_bytes) : NATT_IKE;
 
-		if (content == CONTENT_ESP) {
+		if (content == NATT_ESP) {
 			udp_remove_one(m, udp_bytes);
 			burst_add_one(esp, m);
-		} else if (content == CONTENT_IKE) {
+		} else if (content == NATT_IKE) {
 			burst->pkts[kept++] = m;
 		} else {
-			drop_one(drops, m, content == CONTENT_BAD ? DROP_in_udp : DROP_in_keepalive);
+			drop_one(drops, m, content == NATT_BAD ? DROP_in_udp : DROP_in_keepalive);
 		}
 	}
 	burst->n = kept;

@@ -97,6 +97,13 @@ static inline uint32_t natt_peer_moves(const struct natt_peer *peer)
 void natt_peer_move(struct natt_peer *peer, const struct natt_endpoint *to, uint64_t now_tsc);
 
 /*
+ * What the payload of a whole UDP packet is by one of the ports (RFC 3948 section 2); *udp_bytes is what its
+ * UDP header says, once that is not NATT_BAD.
+ */
+enum natt_content { NATT_BAD, NATT_KEEPALIVE, NATT_IKE, NATT_ESP };
+enum natt_content natt_content_one(struct rte_mbuf *m, uint16_t *udp_bytes);
+
+/*
  * Of packets to the gateway itself, those by UDP to one of the ports (RFC 3948 section 2): ESP is moved to
  * *esp, the UDP header taken out, PKT_ENCAP set, and source_port kept; its length is what UDP says. IKE (a
  * zero SPI), and what is by no such port, is kept. Checksums are not looked at. Drops: in_keepalive; in_udp

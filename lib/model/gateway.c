@@ -58,6 +58,8 @@ void gateway_fini(struct gateway *gateway)
 	sas_fini(gateway);
 	policies_fini(gateway);
 	free(gateway->icmp.accept);
+	free(gateway->host.interface);
+	free(gateway->host.routes);
 	gateway_init(gateway);
 }
 

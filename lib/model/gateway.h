@@ -106,6 +106,15 @@ struct metrics_conf {
 	bool sas;      /* of each SA too */
 };
 
+#define HOST_INTERFACE_NAME_MAX 15 /* the kernel's IFNAMSIZ, less the end */
+
+/* The network interface by which the host's own stack has what is for the gateway itself. */
+struct host_conf {
+	char *interface;          /* NULL: there is none */
+	struct ip_prefix *routes; /* what the host reaches by it, where it has no better way */
+	size_t n_routes;
+};
+
 struct gateway {
 	char *control_directory; /* lock and sockets; one daemon holds it */
 	char *state_directory;   /* what must outlive the daemon; one daemon holds it too */
@@ -128,6 +137,7 @@ struct gateway {
 	size_t n_policies;
 	struct icmp_conf icmp;
 	struct metrics_conf metrics;
+	struct host_conf host;
 };
 
 /* An empty gateway with every default in place. */

@@ -17,7 +17,8 @@
 
 struct burst {
 	uint16_t n;
-	uint16_t seen; /* flags that any of the packets has; parse_burst and the ends of crypto set it */
+	uint16_t seen; /* flags that any of the packets has; parse_burst, the ends of crypto and
+			  host_check_source set it */
 	struct rte_mbuf *pkts[BURST_MAX];
 };
 

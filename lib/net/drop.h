@@ -68,8 +68,11 @@
 	X(neigh_unresolved, "-", "the next hop did not answer ARP or neighbour discovery") \
 	X(neigh_full, "-", "too many packets wait for an answer to ARP or neighbour discovery") \
 	X(nd_bad, "-", "a malformed ARP or neighbour discovery packet, or one from off the link (hop limit not 255)") \
-	X(host_no_service, "-", "the packet is for the gateway itself, which has nothing that takes it") \
+	X(host_no_service, "-", "the packet is for the gateway itself, which has nothing that takes it and no host interface (`host.interface`)") \
 	X(host_full, "-", "the queue to the control thread is full; a flood of ARP or neighbour discovery") \
+	X(host_busy, "-", "too many packets for the host wait for its interface; a flood of IKE, or of what policies let in") \
+	X(host_interface, "-", "the host interface did not take the packet: it is down or was deleted, or the host is short of memory; the log says if it is gone") \
+	X(host_source, "-", "the host sent a packet by its interface that is from none of the gateway's addresses; its routes lead there what should go elsewhere") \
 	X(icmp_refused, "-", "an ICMP error from the unprotected side, of a kind that `icmp.accept` does not list") \
 	X(icmp_quote, "-", "an ICMP error from the unprotected side is malformed, or quotes no packet that an SA of ours sent lately; it is late or forged, or the SA is gone") \
 	X(icmp_flood, "-", "more ICMP errors about an SA's packets than are looked at in a second; a router tells each packet, or an attack from on the path") \
@@ -119,7 +122,7 @@ struct drops {
 	uint64_t total;           /* of all reasons and ports */
 	struct drop_audit *audit; /* NULL: nothing is recorded */
 	struct tracer *tracer;    /* NULL: nobody follows packets */
-	uint64_t count[PKT_PORTS_MAX + 1][DROP_COUNT];
+	uint64_t count[PKT_PORTS_ALL][DROP_COUNT];
 #ifdef CULVERT_STAGE_CYCLES
 	struct stage_cycles stages[STAGE_COUNT]; /* here, since every stage has its worker's drops */
 #endif

@@ -388,6 +388,17 @@ bool parse_inner_one(struct rte_mbuf *m, uint8_t family)
 	return parse_ip(m, family, false) == PARSE_KEEP && !pkt_is_link_local(m);
 }
 
+enum drop_reason parse_host_one(struct rte_mbuf *m)
+{
+	uint8_t version = *rte_pktmbuf_mtod(m, const uint8_t *) >> 4;
+	int verdict = parse_ip(m, version == 6 ? IP_V6 : IP_V4, false);
+
+	// It has no neighbours: what it says of its link is for nobody.
+	if (verdict == PARSE_NEIGH || (verdict == PARSE_KEEP && pkt_is_link_local(m)))
+		return DROP_in_link_local;
+	return verdict == PARSE_KEEP ? DROP_COUNT : (enum drop_reason)verdict;
+}
+
 void parse_ah_one(struct rte_mbuf *m)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);

@@ -47,6 +47,13 @@ void parse_burst(
 bool parse_inner_one(struct rte_mbuf *m, uint8_t family);
 
 /*
+ * Parse the IP packet that data starts with, and that this host's own stack sent: fill in the parse fields of
+ * its struct pkt (port_in is kept). Returns DROP_COUNT, or why the caller drops it: what may not be forwarded
+ * has nowhere to go.
+ */
+enum drop_reason parse_host_one(struct rte_mbuf *m);
+
+/*
  * For a parsed IPv6 packet with AH among its extension headers: make that the next layer (`protocol`, `l4`),
  * which selectors don't see.
  */

@@ -21,9 +21,12 @@
 
 struct sa;
 
-/* Ports of the gateway, and one more index for packets that the gateway made itself. */
+/* Ports of the gateway, and two more indexes: for packets that the gateway made itself, and for the host's.
+ */
 #define PKT_PORTS_MAX 32
 #define PKT_PORT_SELF PKT_PORTS_MAX
+#define PKT_PORT_HOST (PKT_PORTS_MAX + 1)
+#define PKT_PORTS_ALL (PKT_PORTS_MAX + 2)
 
 enum pkt_flag {
 	PKT_HAS_PORTS = 1 << 0,      /* source_port and destination_port hold what the packet says */
@@ -49,7 +52,7 @@ enum pkt_flag {
 struct pkt {
 	/* Set by parse_burst. */
 	uint16_t flags;            /* enum pkt_flag */
-	uint8_t port_in;           /* index of the port, or PKT_PORT_SELF */
+	uint8_t port_in;           /* index of the port, or PKT_PORT_SELF or PKT_PORT_HOST */
 	uint8_t family;            /* enum ip_family; IP_NONE for ARP */
 	uint8_t protocol;          /* next layer protocol, IPv6 extension headers skipped */
 	uint8_t port_out;          /* the next hop's */

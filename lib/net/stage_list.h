@@ -49,7 +49,9 @@
 	X(route_mtu, "does it fit the link?") \
 	X(neigh, "find the neighbour, put the Ethernet header in front") \
 	X(tx, "send the frame") \
-	X(host, "answer what is for the gateway itself")
+	X(host, "answer what is for the gateway itself") \
+	X(to_host, "give what the gateway does not answer to the host's own stack") \
+	X(from_host, "is it from one of the gateway's own addresses?")
 /* clang-format on */
 
 enum stage {

@@ -204,7 +204,7 @@ static uint64_t drops_of(const struct forward *f, enum drop_reason reason)
 	uint64_t n = 0;
 
 	for (unsigned i = 0; i < f->n_workers; i++)
-		for (unsigned port = 0; port <= PKT_PORTS_MAX; port++)
+		for (unsigned port = 0; port < PKT_PORTS_ALL; port++)
 			n += f->threads.threads[i].worker->drops.count[port][reason];
 	return n;
 }

@@ -81,6 +81,16 @@ uint32_t gateway_env_policy(const struct gateway_env *env, const char *name)
 	ck_abort_msg("no policy %s", name);
 }
 
+static void crypto_wait(struct worker *w)
+{
+	while (crypto_in_flight(w->crypto) > 0) {
+		struct burst done = {0};
+
+		crypto_poll(w->crypto, &done);
+		pipeline_crypto_done(w, &done);
+	}
+}
+
 void gateway_env_receive_frames(
 	struct gateway_env *env, const char *port, struct rte_mbuf **frames, uint16_t n)
 {
@@ -92,12 +102,21 @@ void gateway_env_receive_frames(
 	w->counters.rx_packets[index] += n;
 	worker_tick(w);
 	pipeline_receive(w, index, &burst);
-	while (crypto_in_flight(w->crypto) > 0) {
-		struct burst done = {0};
+	crypto_wait(w);
+	tx_flush(&w->tx, &w->drops);
+}
 
-		crypto_poll(w->crypto, &done);
-		pipeline_crypto_done(w, &done);
-	}
+void gateway_env_from_control(struct gateway_env *env)
+{
+	struct burst burst = {0};
+	struct worker *w = env->worker;
+	void *m;
+
+	while (burst.n < BURST_MAX && rte_ring_dequeue(w->host.from_control, &m) == 0)
+		burst_add_one(&burst, m);
+	worker_tick(w);
+	pipeline_from_control(w, &burst);
+	crypto_wait(w);
 	tx_flush(&w->tx, &w->drops);
 }
 

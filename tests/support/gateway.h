@@ -5,7 +5,7 @@
  * Test suites with EAL, CK_NOFORK. Ports are `net_ring` devices, whose transmit ring is their receive ring:
  * what the pipeline sends, the test receives. Frames are made from eal_pool(), so that eal_teardown finds
  * leaks. Limits: one gateway at a time; the control thread's part runs when the test calls
- * gateway_env_control.
+ * host_if_poll.
  */
 #ifndef CULVERT_TESTS_SUPPORT_GATEWAY_H
 #define CULVERT_TESTS_SUPPORT_GATEWAY_H
@@ -44,6 +44,9 @@ struct rte_mbuf *gateway_env_frame_of(
 
 /* The place of a policy in the SPD's list of its direction. */
 uint32_t gateway_env_policy(const struct gateway_env *env, const char *name);
+
+/* What control has for the worker goes on its way. */
+void gateway_env_from_control(struct gateway_env *env);
 
 /* The next frame that the port sent, or NULL. The caller frees it. */
 struct rte_mbuf *gateway_env_sent(struct gateway_env *env, const char *port);

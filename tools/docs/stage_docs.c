@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 /* Where packets come from and go to that are in no stage. */
-enum place { PORT_PROTECTED = STAGE_COUNT, PORT_UNPROTECTED, PORT_OUT, CONTROL, PLACE_COUNT };
+enum place { PORT_PROTECTED = STAGE_COUNT, PORT_UNPROTECTED, PORT_OUT, CONTROL, HOST, PLACE_COUNT };
 
 struct arrow {
 	int from;
@@ -24,7 +24,9 @@ struct arrow {
 static const struct arrow outbound[] = {
 	{PORT_PROTECTED, S(rx), NULL}, {S(rx), S(parse), NULL}, {S(parse), CONTROL, "ARP, neighbour discovery"},
 	{S(parse), S(reass), NULL}, {S(reass), S(local), NULL}, {S(local), S(host), "for the gateway"},
-	{S(host), S(route), "answers"}, {S(local), S(flows), NULL}, {S(flows), S(spd_out), NULL},
+	{S(host), S(route), "answers"}, {S(host), S(to_host), "IKE, and what spd_in lets in"}, {S(to_host), HOST, NULL},
+	{HOST, S(from_host), "by control"}, {S(from_host), S(route), "IKE"}, {S(from_host), S(flows), NULL},
+	{S(local), S(flows), NULL}, {S(flows), S(spd_out), NULL},
 	{S(spd_out), S(icmp_error), "errors that no policy names"}, {S(icmp_error), S(alternatives), NULL},
 	{S(spd_out), S(acquire), "PROTECT, no SA"}, {S(acquire), CONTROL, "what is wanted"},
 	{S(spd_out), S(ttl), "BYPASS"}, {S(spd_out), S(alternatives), "PROTECT"}, {S(alternatives), S(ttl), NULL},
@@ -46,6 +48,7 @@ static const struct arrow inbound[] = {
 	{S(parse), S(reass), NULL}, {S(reass), S(local), NULL}, {S(local), S(natt_in), "for the gateway"},
 	{S(local), S(sad), "ESP, AH"}, {S(natt_in), S(sad), "ESP in UDP"}, {S(natt_in), S(flows), NULL},
 	{S(local), S(flows), "clear"}, {S(flows), S(spd_in), NULL}, {S(spd_in), S(host), "for the gateway"},
+	{S(natt_in), S(to_host), "IKE"}, {S(host), S(to_host), "not answered"}, {S(to_host), HOST, "by control"},
 	{S(spd_in), CONTROL, "ICMP errors"}, {S(spd_in), S(ttl), "BYPASS"}, {S(sad), S(bundle), NULL},
 	{S(bundle), S(esp_in_prepare), "ESP"}, {S(bundle), S(ah_in_prepare), "AH"}, {S(esp_in_prepare), S(crypto_run), NULL},
 	{S(ah_in_prepare), S(crypto_run), NULL}, {S(crypto_run), S(crypto_poll), "in a device"},
@@ -72,6 +75,7 @@ static const char *const names[PLACE_COUNT] = {
 	[PORT_UNPROTECTED] = "unprotected_port",
 	[PORT_OUT] = "port",
 	[CONTROL] = "control",
+	[HOST] = "this_host",
 };
 
 static const char *const texts[STAGE_COUNT] = {

@@ -139,6 +139,7 @@ START_TEST(what_is_left_out_has_its_default)
 	ck_assert_ptr_null(gateway.control_directory);
 	ck_assert_ptr_null(gateway.capture_directory);
 	ck_assert(!gateway.capture_inner);
+	ck_assert_ptr_null(gateway.host.interface);
 	ck_assert(gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 0);
 	ck_assert_uint_eq(gateway.memory.packets, 0);
@@ -178,6 +179,7 @@ START_TEST(what_is_given_arrives_in_the_model)
 		"control: {directory: /run/c, audit: false}\n"
 		"capture: {directory: /var/c, allow_inner: true}\n"
 		"memory: {hugepages: false, size_mb: 512, packets: 8192, sas: 70}\n"
+		"host: {interface: culvert0}\n"
 		"icmp: {accept: [unreachable, parameter_problem], path_mtu_min_ipv4: 68, path_mtu_min_ipv6: "
 		"1400,\n"
 		"  path_mtu_age_s: 300}\n"
@@ -200,6 +202,11 @@ START_TEST(what_is_given_arrives_in_the_model)
 
 	ck_assert_str_eq(printed, "");
 	ck_assert_str_eq(gateway.control_directory, "/run/c");
+	ck_assert_str_eq(gateway.host.interface, "culvert0");
+	ck_assert_uint_eq(gateway.host.n_routes, 2);
+	ck_assert_uint_eq(gateway.host.routes[0].addr.family, IP_V4);
+	ck_assert_uint_eq(gateway.host.routes[1].addr.family, IP_V6);
+	ck_assert_uint_eq(gateway.host.routes[1].length_bits, 0);
 	ck_assert(!gateway.memory.hugepages);
 	ck_assert_uint_eq(gateway.memory.size_mb, 512);
 	ck_assert_uint_eq(gateway.memory.sas, 70);

@@ -63,6 +63,10 @@ static enum explain_end handed_over(void)
 	struct rte_mbuf *m;
 	enum explain_end end;
 
+	if (env.control.to_host && rte_ring_count(env.control.to_host) > 0) {
+		host_if_poll(&env.control, 0); // which drops it, since there is no interface
+		return EXPLAIN_HOST;
+	}
 	if (rte_ring_dequeue(env.control.to_control, (void **)&m) != 0)
 		return EXPLAIN_INSIDE;
 	end = pkt_of(m)->flags & PKT_UNRESOLVED ? EXPLAIN_WAITS : EXPLAIN_CONTROL;
@@ -93,7 +97,8 @@ static struct fate fate_of(const char *port, struct rte_mbuf *frame)
 		fate.end = EXPLAIN_ANSWERED;
 	else if (fate.reason != DROP_COUNT)
 		fate.end = EXPLAIN_DROPPED;
-	else if (rte_ring_count(env.control.to_control) > 0)
+	else if (rte_ring_count(env.control.to_control) > 0 ||
+		 (env.control.to_host && rte_ring_count(env.control.to_host) > 0))
 		fate.end = handed_over();
 	read_all();
 	return fate;
@@ -520,10 +525,57 @@ START_TEST(packets_at_random_go_the_ways_that_were_explained)
 }
 END_TEST
 
+#define IKE_TO(ip, port)                                                                                     \
+	{                                                                                                    \
+		.source = "198.51.100.1", .destination = ip, .source_port = 500, .destination_port = port,   \
+		.payload_bytes = 28                                                                          \
+	}
+
+static const struct {
+	const char *port;
+	struct packet_spec spec;
+	enum explain_end end;
+	enum drop_reason reason;
+} host_cases[] = {
+	{"wan", IKE_TO("192.0.2.1", 500), EXPLAIN_HOST, DROP_COUNT},
+	{"lan", IKE_TO("192.0.2.1", 500), EXPLAIN_HOST, DROP_COUNT},
+	{"lan", IKE_TO("10.1.0.254", 500), EXPLAIN_DROPPED, DROP_in_no_policy},
+	{"wan", IKE_TO("192.0.2.1", 501), EXPLAIN_DROPPED, DROP_in_no_policy},
+	{"wan", {.source = "203.0.113.5", .destination = "192.0.2.1"}, EXPLAIN_HOST, DROP_COUNT},
+	{"wan", {.source = "203.0.113.5", .destination = "10.1.0.254"}, EXPLAIN_HOST, DROP_COUNT},
+	{"wan", {.source = "10.2.9.1", .destination = "192.0.2.1"}, EXPLAIN_DROPPED, DROP_in_policy_block},
+	{"lan", {.source = "10.1.0.1", .destination = "10.1.0.254"}, EXPLAIN_DROPPED, DROP_in_no_policy},
+};
+
+static void setup_host(void)
+{
+	eal_setup();
+	gateway_env_begin(&env, "host: {interface: culvert0}\n" SITE_YAML("0", SITE_DIRECT));
+}
+
+START_TEST(what_is_for_the_host_goes_the_way_that_was_explained)
+{
+	struct explanation said = check_clear(host_cases[_i].port, &host_cases[_i].spec);
+
+	ck_assert_msg(said.end == host_cases[_i].end, "%s", whole_text(&said));
+	if (said.end == EXPLAIN_DROPPED)
+		ck_assert_str_eq(drop_name(said.reason), drop_name(host_cases[_i].reason));
+}
+END_TEST
+
+START_TEST(what_an_sa_brings_for_the_host_is_explained_as_the_hosts)
+{
+	struct packet_spec inner = {.source = "10.2.0.1", .destination = "10.1.0.254"};
+
+	ck_assert_int_eq(check_esp("in", &inner).end, EXPLAIN_HOST);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("explain");
-	TCase *one = tcase_create("one site"), *random = tcase_create("policies at random");
+	TCase *one = tcase_create("one site"), *random = tcase_create("policies at random"),
+	      *host = tcase_create("host interface");
 
 	tcase_add_checked_fixture(one, setup, teardown);
 	tcase_add_loop_test(one, a_packet_in_clear_goes_the_way_that_was_explained, 0, RTE_DIM(clear_cases));
@@ -538,5 +590,10 @@ int main(void)
 	tcase_add_checked_fixture(random, setup_random, teardown);
 	tcase_add_loop_test(random, packets_at_random_go_the_ways_that_were_explained, 0, 5);
 	suite_add_tcase(suite, random);
+	tcase_add_checked_fixture(host, setup_host, teardown);
+	tcase_add_loop_test(
+		host, what_is_for_the_host_goes_the_way_that_was_explained, 0, RTE_DIM(host_cases));
+	tcase_add_test(host, what_an_sa_brings_for_the_host_is_explained_as_the_hosts);
+	suite_add_tcase(suite, host);
 	return eal_run_suite(suite);
 }

@@ -160,7 +160,7 @@ static uint64_t dropped(const struct fixture *f, enum drop_reason reason)
 {
 	uint64_t n = 0;
 
-	for (unsigned port = 0; port <= PKT_PORTS_MAX; port++)
+	for (unsigned port = 0; port < PKT_PORTS_ALL; port++)
 		n += f->drops.count[port][reason];
 	return n;
 }

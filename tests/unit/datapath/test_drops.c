@@ -2,13 +2,18 @@
  * Every drop reason is provoked here, by a packet (or what it takes) that goes the whole way: the table at
  * the end is made of the list of reasons itself, so that a reason without its test does not compile.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <rte_ring.h>
 
 #include "base/clock.h"
+#include "control/host_device.h"
 #include "control/host_if.h"
 #include "control/workers.h"
 #include "datapath/pipeline.h"
@@ -499,6 +504,70 @@ static void provoke_host_full(void)
 			.source_port = 135,
 			.payload_bytes = 16});
 	host_if_poll(&env.control, clock_now_ns());
+}
+
+/* The gateway gets a host interface; returns the host's end of it. */
+static int host_begin(void)
+{
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends), 0);
+	env.control.to_host = rte_ring_create("to_host", HOST_STACK_PKTS, SOCKET_ID_ANY, RING_F_SC_DEQ);
+	ck_assert_ptr_nonnull(env.control.to_host);
+	env.worker->host.to_host = env.control.to_host;
+	env.control.host_device = (struct host_device){.is_open = true, .fd = ends[0]};
+	return ends[1];
+}
+
+static void host_end(int end)
+{
+	host_device_destroy(&env.control);
+	close(end);
+}
+
+static struct packet_spec ike(void)
+{
+	return (struct packet_spec){.source = "198.51.100.1",
+		.destination = "192.0.2.1",
+		.source_port = 500,
+		.destination_port = 500,
+		.payload_bytes = 28};
+}
+
+/* The control thread does not come round. */
+static void provoke_host_busy(void)
+{
+	int end = host_begin();
+
+	for (unsigned i = 0; i < HOST_STACK_PKTS; i++)
+		from_wan(ike());
+	host_end(end);
+	host_if_poll(&env.control, clock_now_ns());
+}
+
+/* Nobody is at the other end. */
+static void provoke_host_interface(void)
+{
+	int end = host_begin();
+
+	signal(SIGPIPE, SIG_IGN);
+	close(end);
+	from_wan(ike());
+	host_if_poll(&env.control, clock_now_ns());
+	host_device_destroy(&env.control);
+}
+
+static void provoke_host_source(void)
+{
+	const struct packet_spec spec = {.source = "10.1.0.1", .destination = "198.51.100.1"};
+	uint8_t packet[PACKET_BYTES_MAX];
+	size_t bytes = packet_build(&spec, packet);
+	int end = host_begin();
+
+	ck_assert_int_eq(send(end, packet, bytes, 0), (ssize_t)bytes);
+	host_if_poll(&env.control, clock_now_ns());
+	gateway_env_from_control(&env);
+	host_end(end);
 }
 
 static void provoke_icmp_limit(void)

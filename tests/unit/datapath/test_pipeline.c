@@ -417,19 +417,6 @@ static struct rte_mbuf *arp_reply(const uint8_t sender_ip[4])
 	return mbuf_of(frame, sizeof(frame));
 }
 
-/* What control has for the worker goes on its way. */
-static void run_from_control(void)
-{
-	struct burst burst = {0};
-	struct worker *w = env.worker;
-	void *m;
-
-	while (rte_ring_dequeue(w->host.from_control, &m) == 0)
-		burst_add_one(&burst, m);
-	pipeline_from_control(w, &burst);
-	tx_flush(&w->tx, &w->drops);
-}
-
 static struct rte_mbuf *sent_of_protocol(const char *port, uint16_t ether_type)
 {
 	struct rte_mbuf *m;
@@ -450,13 +437,13 @@ START_TEST(a_packet_for_an_unknown_neighbour_waits_for_the_answer)
 	uint64_t now_ns = clock_now_ns();
 	struct rte_mbuf *m;
 
-	run_from_control(); // the announcements of the start
+	gateway_env_from_control(&env); // the announcements of the start
 	while ((m = gateway_env_sent(&env, "lan")) || (m = gateway_env_sent(&env, "wan")))
 		rte_pktmbuf_free(m);
 	gateway_env_receive_frames(&env, "wan", &esp, 1);
 	host_if_poll(&env.control, now_ns);
 	ck_assert_uint_eq(env.control.counters.held, 1);
-	run_from_control();
+	gateway_env_from_control(&env);
 	struct rte_mbuf *question = sent_of_protocol("lan", RTE_ETHER_TYPE_ARP);
 	ck_assert_ptr_nonnull(question);
 	rte_pktmbuf_free(question);
@@ -464,7 +451,7 @@ START_TEST(a_packet_for_an_unknown_neighbour_waits_for_the_answer)
 	struct rte_mbuf *answer = arp_reply((uint8_t[]){10, 1, 0, 9});
 	gateway_env_receive_frames(&env, "lan", &answer, 1);
 	host_if_poll(&env.control, now_ns);
-	run_from_control();
+	gateway_env_from_control(&env);
 
 	m = sent_of_protocol("lan", RTE_ETHER_TYPE_IPV4);
 	ck_assert_ptr_nonnull(m);

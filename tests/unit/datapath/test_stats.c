@@ -81,8 +81,8 @@ START_TEST(the_table_names_what_happened_and_nothing_else)
 	ck_assert_ptr_nonnull(strstr(text, "in_replay"));
 	ck_assert_ptr_nonnull(strstr(text, drop_text(DROP_in_replay)));
 	ck_assert_ptr_null(strstr(text, "in_icv"));
-	ck_assert_ptr_nonnull(
-		strstr(text, "total: received=2 generated=0 sent=0 dropped=2 consumed=0 held=0\n"));
+	ck_assert_ptr_nonnull(strstr(text,
+		"total: received=2 generated=0 sent=0 dropped=2 consumed=0 held=0 to_host=0 from_host=0\n"));
 	free(text);
 }
 END_TEST
