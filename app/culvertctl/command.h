@@ -36,7 +36,8 @@ struct command {
 	const char *name;      /* one to COMMAND_WORDS_MAX words: `show sa` */
 	const char *arguments; /* as in a usage line: `NAME`, `[--config FILE]`; "" for none */
 	const char *help;      /* one line, without a full stop */
-	const char *more;      /* paragraphs for the manual page, Markdown's `code` allowed; may be NULL */
+	const char
+		*more; /* paragraphs for the manual page and --help, Markdown's `code` allowed; may be NULL */
 	/* Prints to standard output. Where it fails, err says why; an empty err is no line of its own. */
 	enum command_result (*run)(const struct invocation *invocation, struct err *err);
 };

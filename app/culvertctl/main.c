@@ -6,6 +6,13 @@
 
 #include "command.h"
 
+#define LINE_CHARACTERS 80
+
+#define OPTIONS_TEXT                                                                                         \
+	"  --socket PATH  where the daemon listens; " COMMAND_SOCKET_DEFAULT " if left out\n"                \
+	"  --json         print JSON, for programs\n"
+#define EXIT_CODE_TEXT "Exit code: 0 done, 1 not done or not so, 2 wrong arguments.\n"
+
 struct options {
 	struct invocation invocation; /* argc and argv: what is no option of these */
 	bool help;
@@ -19,13 +26,9 @@ static void usage_print(FILE *out)
 	for (const struct command *const *group = command_groups; *group; group++)
 		for (const struct command *command = *group; command->name; command++)
 			fprintf(out, "  %s %s\n      %s\n", command->name, command->arguments, command->help);
-	fputs("\n"
-	      "  --socket PATH  where the daemon listens; " COMMAND_SOCKET_DEFAULT " if left out\n"
-	      "  --json         print JSON, for programs\n"
-	      "  --version      print the version\n"
+	fputs("\n" OPTIONS_TEXT "  --version      print the version\n"
 	      "  --help         print this, or what a command takes\n"
-	      "\n"
-	      "Exit code: 0 done, 1 not done or not so, 2 wrong arguments.\n",
+	      "\n" EXIT_CODE_TEXT,
 		out);
 }
 
@@ -67,9 +70,52 @@ static void options_take(int argc, char **argv, struct options *options)
 	options->invocation.argc = n;
 }
 
-static void command_print(FILE *out, const struct command *command)
+/* The Markdown of the manual page without its marks. */
+static void word_print(FILE *out, const char *word, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (word[i] != '`')
+			putc(word[i], out);
+}
+
+/* Paragraphs that an empty line parts, in lines of a terminal's width. */
+static void paragraphs_print(FILE *out, const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t length = strcspn(text, " \n");
+
+		if (column > 0 && column + 1 + length > LINE_CHARACTERS) {
+			putc('\n', out);
+			column = 0;
+		}
+		column += (size_t)fprintf(out, column == 0 ? "  " : " ") + length;
+		word_print(out, text, length);
+		text += length;
+		if (strncmp(text, "\n\n", 2) == 0) {
+			fputs("\n\n", out);
+			column = 0;
+		}
+		text += strspn(text, " \n");
+	}
+	putc('\n', out);
+}
+
+static void usage_of(FILE *out, const struct command *command)
 {
 	fprintf(out, "usage: culvertctl %s %s\n\n  %s\n", command->name, command->arguments, command->help);
+}
+
+/* All that the manual page has of it. */
+static void command_print(FILE *out, const struct command *command)
+{
+	usage_of(out, command);
+	if (command->more) {
+		putc('\n', out);
+		paragraphs_print(out, command->more);
+	}
+	fputs("\n" OPTIONS_TEXT "\n" EXIT_CODE_TEXT, out);
 }
 
 /* Of `show` alone, what can be shown. False if no command begins with these words. */
@@ -128,7 +174,7 @@ int main(int argc, char **argv)
 	if (err.text[0] != '\0')
 		fprintf(stderr, "culvertctl: %s\n", err.text);
 	if (result == COMMAND_MISUSED && options.command)
-		command_print(stderr, options.command);
+		usage_of(stderr, options.command);
 	/* A full disk or a closed pipe is not a success. */
 	if (fflush(stdout) != 0 && result == COMMAND_OK)
 		result = COMMAND_FAILED;

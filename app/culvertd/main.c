@@ -25,6 +25,7 @@
 #include "control/metrics_http.h"
 #include "control/ports.h"
 #include "control/privileges.h"
+#include "control/reloading.h"
 #include "control/secrecy.h"
 #include "control/seq_store.h"
 #include "control/server.h"
@@ -149,6 +150,7 @@ static const struct part parts[] = {
 	{telemetry_begin, telemetry_end},
 	{metrics_http_begin, metrics_http_end},
 	{server_create, server_destroy},
+	{nothing_begin, reloading_end}, /* its answer is one of the last that the server gives */
 	{traffic_begin, traffic_end},
 	{nothing_begin, control_print_statistics}, /* the last word, when the workers have drained */
 	{workers_launch, workers_stop},
@@ -187,7 +189,7 @@ static int run(struct gateway *gateway, const struct options *options)
 {
 	char *whole_path = realpath(options->config, NULL);
 	const struct config_source source = {
-		whole_path ? whole_path : options->config, config_load, config_read_part};
+		whole_path ? whole_path : options->config, config_load_until, config_read_part};
 	struct control control = {
 		.gateway = gateway,
 		.source = &source,

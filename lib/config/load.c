@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define TEXT_CHUNK_BYTES (64u << 10)
+#define STOP_LOOK_MS     50
 
 struct text {
 	char *bytes;
@@ -43,16 +45,30 @@ static void text_grow(struct text *text)
 	*text = grown;
 }
 
+/* Until there is something to read, or the end; a pipe that nobody has opened for writing has none yet. */
+static int wait_readable(int fd, const atomic_bool *stop)
+{
+	struct pollfd file = {.fd = fd, .events = POLLIN};
+
+	while (!atomic_load(stop))
+		if (poll(&file, 1, STOP_LOOK_MS) > 0)
+			return 0;
+	return -ECANCELED;
+}
+
 /* Read to the end of the file, or just past YAML_BYTES_MAX, which yaml_tree_parse then refuses. */
-static int text_read(struct text *text, int fd)
+static int text_read(struct text *text, int fd, const atomic_bool *stop)
 {
 	while (text->length_bytes <= YAML_BYTES_MAX) {
+		int rc = stop ? wait_readable(fd, stop) : 0;
 		ssize_t got;
 
+		if (rc != 0)
+			return rc;
 		if (text->length_bytes == text->capacity_bytes)
 			text_grow(text);
 		got = read(fd, text->bytes + text->length_bytes, text->capacity_bytes - text->length_bytes);
-		if (got < 0 && errno != EINTR)
+		if (got < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
 		if (got == 0)
 			break;
@@ -127,10 +143,10 @@ static char *directory_of(const char *path)
 	return directory;
 }
 
-static int text_load(struct text *text, const char *path, struct report *report)
+static int text_load(struct text *text, const char *path, const atomic_bool *stop, struct report *report)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int rc = fd < 0 ? -errno : text_read(text, fd);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (stop ? O_NONBLOCK : 0));
+	int rc = fd < 0 ? -errno : text_read(text, fd, stop);
 
 	if (rc != 0)
 		report_add(report, "", "can't read the file: %s", strerror(-rc));
@@ -141,12 +157,18 @@ static int text_load(struct text *text, const char *path, struct report *report)
 
 int config_load(const char *path, struct gateway *gateway, struct report *report)
 {
+	return config_load_until(path, NULL, gateway, report);
+}
+
+int config_load_until(
+	const char *path, const atomic_bool *stop, struct gateway *gateway, struct report *report)
+{
 	struct text text = {0};
 	char *directory;
 	int rc;
 
 	gateway_init(gateway);
-	rc = text_load(&text, path, report);
+	rc = text_load(&text, path, stop, report);
 	if (rc == 0) {
 		directory = directory_of(path);
 		rc = config_load_text(text.bytes, text.length_bytes, directory, gateway, report);

@@ -11,6 +11,7 @@
 #include "base/report.h"
 #include "model/gateway.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 /*
@@ -18,6 +19,9 @@
  * file) with findings added to the report, in the file's order, and the gateway empty.
  */
 int config_load(const char *path, struct gateway *gateway, struct report *report);
+/* The same, but it waits for bytes, as of a pipe, only until another thread has set *stop: -ECANCELED. */
+int config_load_until(
+	const char *path, const atomic_bool *stop, struct gateway *gateway, struct report *report);
 
 /* The same from memory; key files are below directory. */
 int config_load_text(const char *text, size_t length_bytes, const char *directory, struct gateway *gateway,

@@ -22,9 +22,16 @@ static size_t path_push(struct reader *reader, const char *format, ...)
 	return length;
 }
 
+/* Without a format, since it is done for each key of each SA. */
 static size_t path_push_key(struct reader *reader, const char *key)
 {
-	return path_push(reader, "%s%s", reader->path[0] ? "." : "", key);
+	size_t length = strlen(reader->path), end = sizeof(reader->path) - 1;
+	char *at = reader->path + length;
+
+	if (length > 0 && length < end)
+		*at++ = '.';
+	*stpncpy(at, key, (size_t)(reader->path + end - at)) = '\0';
+	return length;
 }
 
 static void path_pop(struct reader *reader, size_t length)
@@ -85,12 +92,22 @@ const char *read_quote(const char *text, char buf[READ_QUOTED_MAX])
 	return buf;
 }
 
+static size_t find_key(const struct schema *schema, const char *name)
+{
+	size_t i = 0;
+
+	/* Most differ in the first letter, which needs no call to be seen. */
+	while (i < schema->n_keys &&
+		(schema->keys[i].name[0] != name[0] || strcmp(schema->keys[i].name, name) != 0))
+		i++;
+	return i;
+}
+
 bool result_is_good(const struct schema_result *result, const char *key)
 {
-	for (size_t i = 0; i < result->schema->n_keys; i++)
-		if (strcmp(result->schema->keys[i].name, key) == 0)
-			return result->good[i];
-	return false;
+	size_t k = find_key(result->schema, key);
+
+	return k < result->schema->n_keys && result->good[k];
 }
 
 static const char *node_kind(const struct yaml_node *node)
@@ -188,11 +205,12 @@ static void read_object_list(
 
 static bool is_duplicate(struct reader *reader, const struct yaml_node *mapping, const struct yaml_node *item)
 {
-	const struct yaml_node *first = yaml_node_find(mapping, item->key);
+	const struct yaml_node *first;
 	char more[64];
 
-	if (first == item)
+	if (!item->is_repeated)
 		return false;
+	first = yaml_node_find(mapping, item->key);
 	snprintf(more, sizeof(more), " is given twice; the first is in line %u", first->key_line);
 	key_fault(reader, item, "", more);
 	return true;
@@ -309,15 +327,6 @@ static void add_unknown_key(struct reader *reader, const struct schema *schema, 
 	key_fault(reader, node, "unknown key ", suggestion_format(&suggestion, text));
 }
 
-static size_t find_key(const struct schema *schema, const char *name)
-{
-	size_t i = 0;
-
-	while (i < schema->n_keys && strcmp(schema->keys[i].name, name) != 0)
-		i++;
-	return i;
-}
-
 static void read_keys(struct reader *reader, struct schema_result *result, char *object)
 {
 	const struct schema *schema = result->schema;
@@ -332,6 +341,7 @@ static void read_keys(struct reader *reader, struct schema_result *result, char 
 			add_unknown_key(reader, schema, node);
 			continue;
 		}
+		result->is_given[k] = true;
 		length = path_push_key(reader, node->key);
 		result->good[k] = read_value(reader, &schema->keys[k], node, object);
 		path_pop(reader, length);
@@ -349,7 +359,7 @@ void read_object(
 		return;
 	read_keys(reader, &result, object);
 	for (size_t k = 0; k < schema->n_keys; k++)
-		if (!yaml_node_find(node, schema->keys[k].name))
+		if (!result.is_given[k])
 			result.good[k] = read_absent(reader, &schema->keys[k], node, object);
 	if (schema->finish)
 		schema->finish(reader, &result, object);

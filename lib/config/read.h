@@ -26,6 +26,7 @@ struct reader {
 struct schema_result {
 	const struct schema *schema;
 	const struct yaml_node *node;
+	bool is_given[SCHEMA_KEYS_MAX];
 	bool good[SCHEMA_KEYS_MAX]; /* read without a finding, or absent and not required */
 };
 

@@ -139,7 +139,7 @@ static void check_lookup(struct reader *reader, const struct schema_result *resu
 static void sa_forget_faulty(const struct schema_result *result, struct sa_conf *sa)
 {
 	if (!result_is_good(result, "for_dscp") || !result_is_good(result, "for_worker") ||
-		!result_is_good(result, "after"))
+		!result_is_good(result, "after") || !result_is_good(result, "for_peer"))
 		sa->destination.family = IP_NONE;
 }
 

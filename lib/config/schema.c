@@ -223,6 +223,10 @@ static const struct schema_key sa_keys[] = {
 		.doc = "As an outbound policy's alternative: only for packets of one of these workers, each by its place in `workers.lcores`, from 0 (RFC 9611)."},
 	{"after", .type = &read_name, FIELD(struct sa_conf, after), .max = NAME_MAX_LENGTH, .absent = "at once",
 		.doc = "As an outbound policy's alternative: only once this inbound SA has accepted a packet, which shows that the other end uses the new SAs (RFC 7296 section 2.8)."},
+	{"for_peer", .type = &read_name, FIELD(struct sa_conf, for_peer), .max = NAME_MAX_LENGTH, .absent = "any",
+		.doc = "As an outbound policy's alternative: only for packets that answer what came by an inbound SA with this `peer`. For peers whose inner addresses are the same, so that no selector tells them apart (RFC 3948 section 5)."},
+	{"peer", .type = &read_name, FIELD(struct sa_conf, peer), .max = NAME_MAX_LENGTH, .absent = "none",
+		.doc = "Of an inbound SA: the name of the peer whose packets come by it, for outbound SAs with that `for_peer`. The gateway remembers by which peer each flow (addresses, protocol and ports, or ICMP echo's identifier) came in last. SAs that follow one another, as a rekeying makes them, have the same name, so that flows go on."},
 	{"encap", .type = &read_choice, FIELD(struct sa_conf, encap), .choices = encaps, .fallback = "none",
 		.doc = "`udp` carries ESP in UDP, through NATs (RFC 3948). The keys below are for that."},
 	{"source_port", .type = &read_number, FIELD(struct sa_conf, source_port), .min = 1, .max = UINT16_MAX,
@@ -300,11 +304,11 @@ static const struct schema_key policy_keys[] = {
 		.absent = "any", .doc = "The type of the mobility header (RFC 6275 section 6.1), only with protocol mobility."},
 	{"sas", .type = &read_name, .shape = SHAPE_LIST, ITEMS(struct policy, sas, n_sas), .max = NAME_MAX_LENGTH,
 		.items_max = POLICY_BUNDLE_MAX, .absent = "none",
-		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order. `[]` is none yet: the packets are dropped, and the log says which SA they want."},
+		.doc = "The SA that protects the packets, of this policy's direction, only with `action: protect`. Several are a bundle, innermost first: IPComp, then ESP, then AH, say; inbound, all of them are required, in that order. `[]` is none: where there are no `alternatives`, the packets are dropped, and the log says which SA they want."},
 	{"alternatives", .type = &read_name, .shape = SHAPE_LIST,
 		ITEMS(struct policy, alternatives, n_alternatives), .max = NAME_MAX_LENGTH, .items_min = 1,
 		.items_max = POLICY_ALTERNATIVES_MAX, .absent = "none",
-		.doc = "Further SAs of the same direction. Inbound, packets may come out of any of them. Outbound, the first that is for a packet, by its `for_dscp`, `for_worker` and `after`, protects it, and `sas` where none is."},
+		.doc = "Further SAs of the same direction. Inbound, packets may come out of any of them. Outbound, the first that is for a packet, by its `for_dscp`, `for_worker`, `after` and `for_peer`, protects it, and `sas` where none is; with `sas: []` such a packet is dropped (`out_no_alternative`)."},
 	{"icmp_errors", .type = &read_bool, FIELD(struct policy, icmp_errors), .fallback = "true",
 		.doc = "Take an ICMP error that is itself within no policy, such as a far router's, if the packet that it quotes, turned round, is within this one; of use only with `action: protect`. RFC 4301 section 6.2 demands it: without it, path MTU discovery and traceroute fail between hosts whose routers have other addresses. The error must be for the host that sent what it quotes, so that nobody is reached whom the policy does not allow."},
 	{"tell_sender", .type = &read_bool, FIELD(struct policy, tell_sender), .fallback = "false",
@@ -415,8 +419,6 @@ static void check_action(
 			"'sas' is missing; action protect needs an SA, or '[]' for none yet");
 	if (policy->action != POLICY_PROTECT && sas)
 		read_fault(reader, sas, "sas", "only action protect uses an SA");
-	if (policy->n_alternatives > 0 && sas && sas->kind == YAML_LIST && sas->n_items == 0)
-		read_fault(reader, sas, "sas", "is none, but alternatives need one to fall back to");
 	if (policy->action != POLICY_PROTECT && alternatives)
 		read_fault(reader, alternatives, "alternatives", "only action protect uses SAs");
 }

@@ -191,6 +191,8 @@ static void index_mapping(struct yaml_node *node)
 	for (size_t i = 0; i < node->n_items; i++)
 		node->by_key[i] = &node->items[i];
 	qsort(node->by_key, node->n_items, sizeof(struct yaml_node *), compare_keys);
+	for (size_t i = 1; i < node->n_items; i++)
+		node->by_key[i]->is_repeated = strcmp(node->by_key[i - 1]->key, node->by_key[i]->key) == 0;
 }
 
 static bool build_mapping(struct builder *builder, unsigned depth, struct yaml_node *node)

@@ -11,6 +11,7 @@
 
 #include "base/report.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define YAML_DEPTH_MAX 16
@@ -31,6 +32,7 @@ struct yaml_node {
 	unsigned column;
 	unsigned key_line;
 	unsigned key_column;
+	bool is_repeated;        /* an item before this one has the same key */
 	char *key;               /* NULL outside a mapping */
 	char *text;              /* YAML_SCALAR: without NUL inside; "" for a value left out */
 	struct yaml_node *items; /* in the file's order */

@@ -4,6 +4,7 @@
 
 #include "control/sas.h"
 #include "ipsec/alternatives.h"
+#include "ipsec/replies.h"
 
 static struct alternative alternative_make(
 	const struct control *control, const char *name, const struct route_table *routes)
@@ -17,6 +18,7 @@ static struct alternative alternative_make(
 		.dscps = sa_conf_dscps(conf),
 		.workers = sa_conf_workers(conf),
 		.after = conf->after ? sas_named(control, conf->after) : NULL,
+		.peer = conf->for_peer ? peers_find(&control->peers, conf->for_peer) : ALTERNATIVE_ANY,
 		.next_hop = next_hop,
 		.port_out = next_hop == ROUTE_NONE ? 0 : route_next_hop(routes, next_hop)->port,
 	};
@@ -61,6 +63,13 @@ static int direction_build(const struct control *control, const struct gateway *
 		index++;
 	}
 	return ret;
+}
+
+int alternatives_prepare(struct control *control, struct err *err)
+{
+	return control->replies
+		       ? 0
+		       : replies_create(control->n_workers, (int)rte_socket_id(), &control->replies, err);
 }
 
 int alternatives_build(const struct control *control, const struct gateway *gateway,

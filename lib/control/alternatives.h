@@ -10,6 +10,11 @@
 #include "control/control.h"
 
 /*
+ * Make control->replies, unless it is there: an SA is for a peer. Returns 0, or -ENOMEM with err set.
+ */
+int alternatives_prepare(struct control *control, struct err *err);
+
+/*
  * Set alternatives_out and alternatives_in of the snapshot, which has its routes; it owns them, also after a
  * failure. `gateway` has the policies, as they will be. Returns 0, or -ENOMEM with err set.
  */

@@ -280,6 +280,8 @@ static int snapshot_build(const struct apply_conf *conf, struct snapshot *snapsh
 		ret = port_build(&gateway->ports[i], &conf->control->ports.ports[i], snapshot, err);
 	if (ret == 0)
 		ret = parts_build(conf, snapshot, err);
+	if (alternatives_read_peers(snapshot->alternatives_out))
+		snapshot->replies = conf->control->replies;
 	snapshot->has_bundles = has_bundles(conf);
 	natt_ports_build(conf, &snapshot->natt_ports);
 	return ret;

@@ -114,10 +114,17 @@ static void put_sa_selectors(struct line *line, const struct gateway *gateway, c
 /* NULL where the record is of no SA, or it is gone. */
 static const struct sa *sa_of(const struct control *control, const struct audit_record *record)
 {
+	const struct sa_conf conf = {
+		.lookup = (enum sa_lookup)record->lookup,
+		.protocol = (enum sa_protocol)record->protocol,
+		.spi = rte_be_to_cpu_32(record->spi),
+		.source = record->source,
+		.destination = record->destination,
+	};
+
 	if (!record->has_sa)
 		return NULL;
-	return sad_find(record->inbound ? control->sad : control->sad_out, record->protocol, record->spi,
-		&record->destination, &record->source);
+	return sad_find_same(record->inbound ? control->sad : control->sad_out, &conf);
 }
 
 static void put_esp(struct line *line, const struct audit_record *record)

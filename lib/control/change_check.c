@@ -338,6 +338,21 @@ static void room_check(const struct control *control, const struct change *chang
 		report_add(report, "memory.sas", "%s", err.text);
 }
 
+/* The last inbound SA of a peer may leave, which others are for: whom, only all of them tell. */
+static bool takes_from_peers(const struct control *control, const struct change *change)
+{
+	for (size_t i = 0; i < change->n_gone; i++)
+		if (conf_of(control, sas_find(control, change->gone[i]))->peer)
+			return true;
+	for (size_t i = 0; i < change->n_fresh; i++) {
+		const struct control_sa *before = sas_find(control, change->fresh[i].name);
+
+		if (before && conf_of(control, before)->peer)
+			return true;
+	}
+	return false;
+}
+
 void change_check(const struct control *control, const struct change *change, struct report *report)
 {
 	struct names names;
@@ -345,7 +360,8 @@ void change_check(const struct control *control, const struct change *change, st
 	names_init(&names, change);
 	names_check(change, &names, report);
 	room_check(control, change, report);
-	if (!change_is_local(control, change) || !is_good_alone(control, change, &names))
+	if (!change_is_local(control, change) || takes_from_peers(control, change) ||
+		!is_good_alone(control, change, &names))
 		whole_check(control, change, &names, report);
 	names_fini(&names);
 }

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/alternatives.h"
 #include "control/apply.h"
 #include "control/change_check.h"
 #include "control/host_if.h"
@@ -18,6 +19,7 @@
 #include "control/watches.h"
 #include "datapath/snapshot.h"
 #include "ipsec/natt.h"
+#include "ipsec/replies.h"
 #include "ipsec/sad.h"
 
 /* A fresh SA in its place among the gateway's, and what was there. */
@@ -398,6 +400,7 @@ static void finish(struct making *making, struct snapshot *snapshot)
 		sas_count_all_users(making->control);
 	watches_tell(making, clock_now_ns());
 	gone_take(making);
+	peers_forget_unused(&making->control->peers);
 	for (size_t i = 0; i < making->n_placed; i++) {
 		making->control->sa_notes[making->placed[i].place]->is_fresh = false;
 		sa_conf_fini(&making->placed[i].conf);
@@ -488,6 +491,18 @@ static int sequences_reserve(struct making *making, struct err *err)
 	return wants_numbers(making) ? seq_store_commit(making->control->sequences, err) : 0;
 }
 
+/* The first SA that is for a peer brings the table of flows. */
+static int replies_prepare(struct making *making, struct err *err)
+{
+	const struct control *control = making->control;
+	int ret = 0;
+
+	for (size_t i = 0; ret == 0 && i < making->n_placed; i++)
+		if (control->gateway->sas[making->placed[i].place].for_peer)
+			ret = alternatives_prepare(making->control, err);
+	return ret;
+}
+
 static int all_make(struct making *making, struct snapshot **snapshot, struct err *err)
 {
 	int ret = making->is_first ? 0 : change_check_room(making->control, making->change, err);
@@ -503,6 +518,8 @@ static int all_make(struct making *making, struct snapshot **snapshot, struct er
 		follows_link(making);
 	else
 		ret = links_change(making, err);
+	if (ret == 0)
+		ret = replies_prepare(making, err);
 	if (ret == 0)
 		ret = sequences_reserve(making, err);
 	if (ret == 0)
@@ -589,6 +606,8 @@ void change_end(struct control *control)
 	apply_publish(control, NULL);
 	retire_fini(control);
 	snapshot_destroy(snapshot);
+	replies_destroy(control->replies);
+	control->replies = NULL;
 	for (size_t i = 0; i < control->n_sas; i++)
 		sad_remove(sas_table_of(control, control->sas[i]), control->sas[i]);
 	sas_fini(control);

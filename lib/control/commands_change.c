@@ -1,129 +1,44 @@
 /* The commands that change what is: by a whole configuration, or by some SAs and policies. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "control/events.h"
+#include "control/change_answer.h"
 #include "control/moves.h"
 #include "control/reload.h"
+#include "control/reloading.h"
 #include "control/request.h"
 #include "control/retire.h"
 #include "control/sas.h"
 
-/* Names in one answer; the counts tell of the rest. */
-#define NAMES_SHOWN_MAX 1000
-
-/* `{"sas": {"added": ["hq"]}}`: put the name where it belongs. */
-static void name_append(void *argument, const char *what, const char *kind, const char *name)
-{
-	json_t *names = argument, *kinds = json_object_get(names, what), *list;
-
-	if (!kinds) {
-		kinds = json_object();
-		json_object_set_new(names, what, kinds);
-	}
-	list = json_object_get(kinds, kind);
-	if (!list) {
-		list = json_array();
-		json_object_set_new(kinds, kind, list);
-	}
-	if (json_array_size(list) < NAMES_SHOWN_MAX)
-		json_array_append_new(list, json_string(name));
-}
-
-static json_t *counts_json(const struct reload_counts *counts)
-{
-	return json_pack("{s:I, s:I, s:I}", "added", (json_int_t)counts->added, "changed",
-		(json_int_t)counts->changed, "removed", (json_int_t)counts->removed);
-}
-
-static json_t *summary_json(const struct reload_summary *summary)
-{
-	json_t *json = json_pack("{s:o, s:o, s:o, s:o, s:b}", "sas", counts_json(&summary->sas), "policies",
-		counts_json(&summary->policies), "routes", counts_json(&summary->routes), "neighbours",
-		counts_json(&summary->neighbours), "icmp", summary->icmp);
-
-	if (summary->policies_reordered)
-		json_object_set_new(json, "policies_reordered", json_true());
-	return json;
-}
-
-/* Make the change, unless it is only to be told what it would be. */
-static int change_run(struct request *request, struct change *change, bool is_dry)
-{
-	uint64_t start_ns = clock_now_ns();
-	int ret;
-
-	if (report_total(&request->report) > 0)
-		return -EINVAL;
-	json_object_set_new(request->result, "made", json_boolean(!is_dry));
-	if (is_dry)
-		return 0;
-	ret = change_make(request->control, change, &request->err);
-	json_object_set_new(request->result, "microseconds",
-		json_integer((json_int_t)((clock_now_ns() - start_ns) / CLOCK_NS_PER_US)));
-	return ret;
-}
-
-static void tell_made(struct control *control, const char *by, const struct reload_summary *summary)
-{
-	events_changed(control, by);
-	log_info("changed by=%s sas_added=%zu sas_changed=%zu sas_removed=%zu policies_added=%zu "
-		 "policies_changed=%zu policies_removed=%zu",
-		by, summary->sas.added, summary->sas.changed, summary->sas.removed, summary->policies.added,
-		summary->policies.changed, summary->policies.removed);
-}
-
-static int apply_file(struct request *request, const char *path, const char *by, bool is_dry)
-{
-	struct control *control = request->control;
-	struct reload_summary summary = {.tell = name_append, .argument = json_object()};
-	struct change change;
-	struct gateway wanted;
-	int ret;
-
-	json_object_set_new(request->result, "names", summary.argument);
-	request->findings_of = "file";
-	ret = control->source->load(path, &wanted, &request->report);
-	if (ret != 0)
-		return err_set(&request->err, -ret, "%s has faults; nothing has changed", path);
-	change_init(&change);
-	reload_difference(control, &wanted, &change, &summary, &request->report);
-	json_object_set_new(request->result, "counts", summary_json(&summary));
-	ret = change_run(request, &change, is_dry);
-	change_fini(&change);
-	if (ret == 0 && !is_dry)
-		tell_made(control, by, &summary);
-	else if (ret != 0 && request->err.text[0] == '\0')
-		err_set(&request->err, EINVAL, "%s can't be applied; nothing has changed", path);
-	return ret;
-}
-
-static int run_reload(struct request *request)
+/* The command's work goes on in another thread (control/reloading.h), and so does the gateway's. */
+static int file_apply(struct request *request, const char *path, const char *by)
 {
 	bool is_dry = false;
 
 	if (request_bool(request, "dry_run", &is_dry) != 0)
 		return -EINVAL;
-	return apply_file(request, request->control->source->path, "reload", is_dry);
+	if (reloading_is_under_way(request->control))
+		return REQUEST_WAITS;
+	return reloading_begin(request, &(struct reloading_conf){path, by, is_dry});
+}
+
+static int run_reload(struct request *request)
+{
+	return file_apply(request, request->control->source->path, "reload");
 }
 
 static int run_apply(struct request *request)
 {
 	const char *path = NULL;
-	bool is_dry = false;
 
-	if (request_string(request, "file", true, &path) != 0 ||
-		request_bool(request, "dry_run", &is_dry) != 0)
+	if (request_string(request, "file", true, &path) != 0)
 		return -EINVAL;
 	if (path[0] != '/')
 		return err_set(&request->err, EINVAL, "the argument 'file' is an absolute path");
-	return apply_file(request, path, "apply", is_dry);
+	return file_apply(request, path, "apply");
 }
 
 /* The names of a list; they stay the request's. */
@@ -353,15 +268,17 @@ static void findings_name_policies(struct request *request, const struct change 
 
 static int run_change(struct request *request)
 {
-	struct reload_summary summary = {.tell = name_append, .argument = json_object()};
+	struct reload_summary summary;
 	struct change change;
 	struct gateway part;
 	bool is_dry = false;
 	int ret;
 
-	json_object_set_new(request->result, "names", summary.argument);
 	if (request_bool(request, "dry_run", &is_dry) != 0)
 		return -EINVAL;
+	if (reloading_is_under_way(request->control))
+		return REQUEST_WAITS;
+	change_answer_init(request, &summary);
 	change_init(&change);
 	request->findings_of = "request";
 	ret = part_read(request, &part);
@@ -373,12 +290,12 @@ static int run_change(struct request *request)
 	if (ret == 0) {
 		change_check(request->control, &change, &request->report);
 		findings_name_policies(request, &change);
-		ret = change_run(request, &change, is_dry);
+		ret = change_answer_make(request, &change, is_dry);
 	}
 	change_fini(&change);
-	json_object_set_new(request->result, "counts", summary_json(&summary));
+	change_answer_count(request, &summary);
 	if (ret == 0 && !is_dry)
-		tell_made(request->control, "change", &summary);
+		change_answer_tell(request->control, "change", &summary);
 	else if (ret != 0 && request->err.text[0] == '\0')
 		err_set(&request->err, EINVAL, "the change can't be made; nothing has changed");
 	return ret;

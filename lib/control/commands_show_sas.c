@@ -236,6 +236,10 @@ static int show_sa(struct request *request)
 	put_direction(object, sa, conf);
 	if (sa->around)
 		json_put_text(object, "around", sa->around->name);
+	if (conf->peer)
+		json_put_text(object, "peer", conf->peer);
+	if (conf->for_peer)
+		json_put_text(object, "for_peer", conf->for_peer);
 	if (sa_is_in_udp(sa))
 		put_encapsulation(object, sa, conf);
 	if (sa->protocol == SA_IPCOMP)

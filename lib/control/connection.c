@@ -119,6 +119,11 @@ void connection_line_done(struct connection *connection, size_t length)
 	connection->in_seen = 0;
 }
 
+void connection_line_keep(struct connection *connection, size_t length)
+{
+	connection->in.bytes[length] = '\n';
+}
+
 bool connection_send(struct connection *connection, const json_t *value)
 {
 	struct connection_buffer *out = &connection->out;

@@ -30,6 +30,7 @@ struct connection {
 	size_t in_seen;     /* bytes of `in` that have no end of line among them */
 	uint64_t active_ns; /* when bytes last came or went */
 	bool is_closing;    /* when all is written */
+	bool awaits;        /* an answer that comes later, or its turn: no further line is looked at */
 	bool hears_events;
 	uint64_t lost; /* events that found no room since the last one that did */
 };
@@ -52,6 +53,8 @@ enum connection_input {
 enum connection_input connection_line(
 	struct connection *connection, uint64_t now_ns, char **line, size_t *length);
 void connection_line_done(struct connection *connection, size_t length);
+/* Or it stays the next line. */
+void connection_line_keep(struct connection *connection, size_t length);
 
 /* Queue the value as one line. False if there was no room. */
 bool connection_send(struct connection *connection, const json_t *value);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "control/host_if.h"
 #include "control/metrics_http.h"
+#include "control/reloading.h"
 #include "control/request.h"
 #include "control/retire.h"
 #include "control/server.h"
@@ -85,13 +86,14 @@ static int serve(struct control *control, struct control_requests *requests, uin
 		watches_poll(control, now_ns);
 		service_poll(&control->service, control->qsbr, now_ns);
 		retire_poll(control);
+		reloading_poll(control);
 		server_poll(control, now_ns);
 		metrics_http_poll(control);
-		if (requests->reload) {
+		/* One that comes while another is under way is remembered. */
+		if (requests->reload && !reloading_is_under_way(control)) {
 			requests->reload = 0;
 			service_reloading(&control->service, now_ns);
 			request_reload(control);
-			service_ready(&control->service);
 		}
 		if (requests->print_statistics) {
 			requests->print_statistics = 0;

@@ -16,6 +16,7 @@
 #include "control/lifetime.h"
 #include "control/natt_watch.h"
 #include "control/neigh_proto.h"
+#include "control/peers.h"
 #include "control/ports.h"
 #include "control/sa_keys.h"
 #include "control/service.h"
@@ -27,11 +28,14 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct control_sa;
 struct metrics_http;
+struct reloading;
+struct replies;
 struct retired;
 struct rte_rcu_qsbr;
 struct rte_ring;
@@ -43,7 +47,9 @@ struct server;
 /* Reading configurations is not control's; app/culvertd/main.c gives what does (config/load.h). */
 struct config_source {
 	const char *path; /* of the daemon's own file, absolute */
-	int (*load)(const char *path, struct gateway *gateway, struct report *report);
+	/* In any thread. What it waits for, it waits for until *stop is set: -ECANCELED. */
+	int (*load)(
+		const char *path, const atomic_bool *stop, struct gateway *gateway, struct report *report);
 	/* SAs and policies alone; key files are beside the file at `path`. Not checked as a whole. */
 	int (*read_part)(const char *path, const char *text, size_t length_bytes, struct gateway *part,
 		struct report *report);
@@ -83,6 +89,8 @@ struct control {
 	struct name_index sa_names;
 	struct sa_keys sa_keys; /* control/sa_keys.c */
 	size_t n_sas;
+	struct peers peers;      /* control/peers.c: of inbound SAs */
+	struct replies *replies; /* control/alternatives.c; NULL until an SA is for a peer */
 	/* control/change.c */
 	struct name_index policy_names; /* those there are; their numbers say nothing */
 	struct snapshot *snapshot;      /* the published one */
@@ -98,8 +106,9 @@ struct control {
 		uint64_t looked_ns;
 		uint32_t ports_up; /* bits by port */
 		uint64_t failures[EVENTS_FAILURE_KINDS];
-	} events;              /* control/events.c */
-	struct server *server; /* control/server.c */
+	} events;                    /* control/events.c */
+	struct reloading *reloading; /* control/reloading.c; NULL: none is under way */
+	struct server *server;       /* control/server.c */
 	const char *version;
 	uint64_t begun_ns;
 	struct metrics_http *metrics; /* control/metrics_http.c; NULL: none are served */

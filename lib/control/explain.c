@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #include "control/explain_packet.h"
@@ -12,6 +13,7 @@
 #include "fwd/neigh.h"
 #include "fwd/route.h"
 #include "ipsec/natt.h"
+#include "ipsec/replies.h"
 #include "ipsec/sad.h"
 #include "ipsec/spd.h"
 #include "net/icmp_error.h"
@@ -322,6 +324,20 @@ static void protect(struct asking *a)
 		ask_neighbour(a, hop, &to);
 }
 
+/* Where alternatives of the policy ask for it: which peer's flow the packet answers. */
+static void note_peer(struct asking *a)
+{
+	const char *name;
+	struct explain_step *step;
+
+	if (!alternatives_ask_peer(a->s->alternatives_out, pkt_of(a->m)->policy))
+		return;
+	name = peers_name(&a->control->peers, replies_find_one(a->s->replies, a->m, a->tally.now_tsc));
+	step = step_add(a, name ? EXPLAIN_PEER : EXPLAIN_NO_PEER);
+	if (name)
+		snprintf(step->name, sizeof(step->name), "%s", name);
+}
+
 /* As pipeline.c's choose. */
 static void choose(struct asking *a)
 {
@@ -330,8 +346,27 @@ static void choose(struct asking *a)
 	if (!alternatives_read_packets(a->s->alternatives_out))
 		return;
 	burst = burst_of(a);
-	alternatives_choose(&burst, a->s->alternatives_out, &a->tally);
+	alternatives_choose(&burst, a->s->alternatives_out, a->s->replies, &a->tally);
 	is_in(a, &burst);
+}
+
+/* As pipeline.c's choose_only. False: no SA is for it. */
+static bool choose_only(struct asking *a)
+{
+	BURST(protected);
+	struct burst burst;
+
+	if (!alternatives_any(a->s->alternatives_out, pkt_of(a->m)->policy)) {
+		step_add(a, EXPLAIN_NO_SA);
+		end_dropped(a, DROP_out_no_sa);
+		return false;
+	}
+	burst = burst_of(a);
+	alternatives_choose_only(&burst, a->s->alternatives_out, a->s->replies, &protected, &a->tally);
+	if (is_in(a, &protected))
+		return true;
+	end_as_counted(a);
+	return false;
 }
 
 /* Across the boundary, from the protected side out. */
@@ -346,11 +381,13 @@ static void outbound(struct asking *a)
 	burst = burst_of(a);
 	spd_out(&burst, &protected, &no_sa, &errors, a->drops);
 	if (is_in(a, &protected)) {
+		note_peer(a);
 		choose(a);
 		protect(a);
 	} else if (is_in(a, &no_sa)) {
-		step_add(a, EXPLAIN_NO_SA);
-		end_dropped(a, DROP_out_no_sa);
+		note_peer(a);
+		if (choose_only(a))
+			protect(a);
 	} else if (is_in(a, &errors)) {
 		end_dropped(a, DROP_out_no_policy);
 	} else if (is_in(a, &burst)) {
@@ -587,7 +624,7 @@ int explain(const struct control *control, const struct explain_query *query, st
 		free(a.drops);
 		return err_set(err, ENOMEM, "no buffer for the packet that is asked about");
 	}
-	a.tally = (struct sa_tally){.drops = a.drops, .worker = AS_WORKER};
+	a.tally = (struct sa_tally){.drops = a.drops, .worker = AS_WORKER, .now_tsc = rte_rdtsc()};
 	receive(&a);
 	rte_pktmbuf_free(a.m);
 	free(a.drops);

@@ -56,6 +56,8 @@ enum explain_kind {
 	EXPLAIN_NO_POLICY,
 	EXPLAIN_SA_OUT, /* the SA that protects it; innermost first */
 	EXPLAIN_NO_SA,
+	EXPLAIN_PEER,    /* whose flow it answers, where the policy's alternatives are for peers */
+	EXPLAIN_NO_PEER, /* nobody's */
 	EXPLAIN_CUT,     /* into fragments of mtu_bytes */
 	EXPLAIN_TOO_BIG, /* for mtu_bytes */
 	EXPLAIN_ROUTE,
@@ -67,7 +69,7 @@ enum explain_kind {
 /* One thing that was found; of the rest of the members, those that the kind has. */
 struct explain_step {
 	enum explain_kind kind;
-	char name[EXPLAIN_NAME_MAX]; /* of the port, SA or policy */
+	char name[EXPLAIN_NAME_MAX]; /* of the port, SA, policy or peer */
 	enum policy_direction direction;
 	enum policy_action action;
 	size_t number, of;      /* of a policy: its place among all, from 1 */

@@ -197,6 +197,12 @@ const char *explain_step_text(const struct explain_step *step, char text[EXPLAIN
 	case EXPLAIN_NO_SA:
 		snprintf(text, EXPLAIN_TEXT_MAX, "the policy has no SA: one is wanted (acquire)");
 		break;
+	case EXPLAIN_PEER:
+		snprintf(text, EXPLAIN_TEXT_MAX, "it answers what came in from the peer %s", step->name);
+		break;
+	case EXPLAIN_NO_PEER:
+		snprintf(text, EXPLAIN_TEXT_MAX, "it answers nothing that came in from a peer");
+		break;
 	case EXPLAIN_CUT:
 		snprintf(text, EXPLAIN_TEXT_MAX, "it is cut into fragments of at most %u bytes",
 			step->mtu_bytes);

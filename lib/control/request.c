@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "control/server.h"
+#include "control/service.h"
 
 #define ERROR_SHOWN_MAX 64
 
@@ -118,9 +119,9 @@ static int arguments_check(struct request *request, const struct command *comman
 	return 0;
 }
 
-static int run(struct request *request, json_t *root)
+static int run(struct request *request)
 {
-	json_t *name = json_object_get(root, "command");
+	json_t *root = request->root, *name = json_object_get(root, "command");
 	json_t *arguments = json_object_get(root, "arguments");
 	json_t *version = json_object_get(root, "version");
 	const struct command *command;
@@ -141,9 +142,8 @@ static int run(struct request *request, json_t *root)
 	return ret == 0 ? command->run(request) : ret;
 }
 
-static json_t *answer_make(struct request *request, json_t *root)
+static json_t *answer_make(const struct request *request, int ret)
 {
-	int ret = run(request, root);
 	json_t *answer;
 
 	if (ret == 0 && report_total(&request->report) == 0)
@@ -173,27 +173,24 @@ static void answer_send(struct connection *connection, json_t *answer, json_t *i
 	json_decref(answer);
 }
 
-void request_answer(struct control *control, struct connection *connection, const char *line, size_t length)
+static struct request *request_create(struct control *control, struct connection *connection)
 {
-	struct request request = {.control = control, .connection = connection, .result = json_object()};
-	json_error_t fault;
-	json_t *root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &fault);
-	json_t *answer;
+	struct request *request = xcalloc(1, sizeof(*request));
 
-	report_init(&request.report);
-	if (root) {
-		answer = answer_make(&request, root);
-	} else {
-		err_set(&request.err, EINVAL, "the request is no JSON: column %d: %s", fault.column,
-			json_error_code(&fault) == json_error_duplicate_key ? "a key stands twice"
-									    : "syntax");
-		answer = request_refusal(request.err.text);
-	}
-	answer_send(connection, answer, json_object_get(root, "id"));
-	report_fini(&request.report);
-	json_decref(request.arguments);
-	json_decref(request.result);
-	json_decref(root);
+	request->control = control;
+	request->connection = connection;
+	request->result = json_object();
+	report_init(&request->report);
+	return request;
+}
+
+static void request_destroy(struct request *request)
+{
+	report_fini(&request->report);
+	json_decref(request->arguments);
+	json_decref(request->result);
+	json_decref(request->root);
+	free(request);
 }
 
 /* One line for each finding, as culvertd --check has them. */
@@ -211,17 +208,55 @@ static void reload_log(const struct request *request, int ret)
 		log_error("reload failed: %s", request->err.text);
 }
 
+void request_end(struct request *request, int ret)
+{
+	struct connection *connection = request->connection;
+
+	if (request->is_signal) {
+		reload_log(request, ret);
+		service_ready(&request->control->service);
+	}
+	if (connection) {
+		connection->awaits = false;
+		answer_send(connection, answer_make(request, ret), json_object_get(request->root, "id"));
+	}
+	request_destroy(request);
+}
+
+static int parse_and_run(struct request *request, const char *line, size_t length)
+{
+	json_error_t fault;
+
+	request->root = json_loadb(line, length, JSON_REJECT_DUPLICATES, &fault);
+	if (request->root)
+		return run(request);
+	return err_set(&request->err, EINVAL, "the request is no JSON: column %d: %s", fault.column,
+		json_error_code(&fault) == json_error_duplicate_key ? "a key stands twice" : "syntax");
+}
+
+bool request_answer(struct control *control, struct connection *connection, const char *line, size_t length)
+{
+	struct request *request = request_create(control, connection);
+	int ret = parse_and_run(request, line, length);
+
+	connection->awaits = ret == REQUEST_LATER || ret == REQUEST_WAITS;
+	if (ret == REQUEST_WAITS)
+		request_destroy(request);
+	else if (ret != REQUEST_LATER)
+		request_end(request, ret);
+	return ret != REQUEST_WAITS;
+}
+
 void request_reload(struct control *control)
 {
-	struct request request = {.control = control, .arguments = json_object(), .result = json_object()};
+	struct request *request = request_create(control, NULL);
 	int ret;
 
-	report_init(&request.report);
-	ret = command_find("reload")->run(&request);
-	reload_log(&request, ret);
-	report_fini(&request.report);
-	json_decref(request.arguments);
-	json_decref(request.result);
+	request->is_signal = true;
+	request->arguments = json_object();
+	ret = command_find("reload")->run(request);
+	if (ret != REQUEST_LATER)
+		request_end(request, ret);
 }
 
 static int argument_find(struct request *request, const char *name, bool is_needed, json_t **value)

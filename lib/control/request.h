@@ -14,17 +14,24 @@
 
 #include <jansson.h>
 
+/* What command_run returns beside 0 and errors. */
+#define REQUEST_LATER 1 /* the request is the command's, which calls request_end with what came of it */
+#define REQUEST_WAITS 2 /* not now: nothing was done, and it is to be asked again */
+
 struct request {
 	struct control *control;
-	struct connection *connection; /* for commands that go on telling */
-	json_t *arguments;             /* borrowed: an object, which may be empty */
+	struct connection *connection; /* NULL: nobody's, a signal's, or of who has left */
+	bool is_signal;                /* the log has the answer */
+	json_t *root;                  /* what came */
+	json_t *arguments;             /* an object, which may be empty */
 	json_t *result;                /* an object, for the command to fill */
 	struct err err;                /* for the command to fill when it fails */
 	struct report report;          /* the same, of a configuration */
 	const char *findings_of;       /* what the paths in it are of; see docs/control-protocol.md */
 };
 
-/* Returns 0, or a negative errno with request->err set; findings in request->report count as well. */
+/* Returns 0, REQUEST_LATER, REQUEST_WAITS, or a negative errno with request->err set; findings in
+ * request->report count as well. */
 typedef int (*command_run)(struct request *request);
 
 struct command {
@@ -43,10 +50,19 @@ extern const struct command commands_watch[];    /* control/commands_watch.c */
 /* All commands: the i-th, or NULL behind the last. */
 const struct command *command_at(size_t i);
 
-/* Answer one line. The answer is queued on the connection. */
-void request_answer(struct control *control, struct connection *connection, const char *line, size_t length);
+/*
+ * Answer one line. The answer is queued on the connection; one that comes later makes the connection await
+ * it. False if the line has to wait: it is to be kept, and the connection awaits its turn.
+ */
+bool request_answer(struct control *control, struct connection *connection, const char *line, size_t length);
 
-/* The command `reload` without a connection, as a signal asks for it; the log has the answer. */
+/* Answer a request that a command has kept, with what the command would have returned, and free it. */
+void request_end(struct request *request, int ret);
+
+/*
+ * The command `reload` without a connection, as a signal asks for it; the log has the answer, and the service
+ * manager is told of its end. None is under way.
+ */
 void request_reload(struct control *control);
 
 /* Refuse: an answer without a request, as of a connection that can't be served. The caller frees it. */

@@ -70,6 +70,27 @@ void sas_unmake(struct control *control, struct sa *sa)
 	sa_destroy(sa);
 }
 
+/* Before workers use the SA: whose packets come by it. */
+static void peer_take(struct control *control, const struct sa_conf *conf, struct sa *sa)
+{
+	uint64_t number;
+
+	if (!conf->peer)
+		return;
+	number = peers_take(&control->peers, conf->peer);
+	/* One that comes back, since the change failed, has it, and is in use. */
+	if (sa->peer == number)
+		return;
+	sa->peer = number;
+	atomic_fetch_or(&sa->special, SA_OF_PEER);
+}
+
+static void peer_release(struct control *control, const struct sa_conf *conf)
+{
+	if (conf->peer)
+		peers_release(&control->peers, conf->peer);
+}
+
 /* Three arrays of one order: two are counted here, the model's by itself. */
 void sas_append(struct control *control, struct sa_conf *conf, struct sa *sa)
 {
@@ -82,6 +103,7 @@ void sas_append(struct control *control, struct sa_conf *conf, struct sa *sa)
 	control->sa_notes[index]->index = index;
 	name_index_add(&control->sa_names, gateway->sas[index].name, index);
 	sa_keys_add(&control->sa_keys, &gateway->sas[index].key, control->sa_notes[index]);
+	peer_take(control, conf, sa);
 	*conf = (struct sa_conf){0};
 }
 
@@ -94,6 +116,8 @@ void sas_exchange(struct control *control, size_t index, struct sa_conf *conf, s
 	name_index_remove(&control->sa_names, before.name);
 	sa_keys_remove(&control->sa_keys, &before.key, control->sa_notes[index]);
 	sa_keys_add(&control->sa_keys, &conf->key, control->sa_notes[index]);
+	peer_take(control, conf, *sa);
+	peer_release(control, &before);
 	control->gateway->sas[index] = *conf;
 	control->sas[index] = *sa;
 	control->sa_notes[index]->icv_told = false;
@@ -132,6 +156,7 @@ struct sa *sas_take(struct control *control, size_t index, struct sa_conf *conf)
 	*conf = control->gateway->sas[index];
 	name_index_remove(&control->sa_names, conf->name);
 	sa_keys_remove(&control->sa_keys, &conf->key, control->sa_notes[index]);
+	peer_release(control, conf);
 	note_destroy(control->sa_notes[index]);
 	last_move(control, index);
 	return sa;
@@ -187,6 +212,7 @@ void sas_fini(struct control *control)
 	free(control->sa_notes);
 	name_index_fini(&control->sa_names);
 	sa_keys_fini(&control->sa_keys);
+	peers_fini(&control->peers);
 	control->sas = NULL;
 	control->sa_notes = NULL;
 	control->n_sas = 0;

@@ -4,7 +4,7 @@
  *
  * Main thread only; control/change.h is who changes them. control->sas, control->sa_notes and the model's
  * control->gateway->sas have the same order, and the last one takes the place of one that goes. Each of the
- * functions costs the same however many there are, but for the look-up of a name, which is O(log n).
+ * functions costs the same however many there are.
  */
 #ifndef CULVERT_CONTROL_SAS_H
 #define CULVERT_CONTROL_SAS_H

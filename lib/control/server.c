@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/connection.h"
+#include "control/reloading.h"
 #include "control/request.h"
 
 #define SOCKET_MODE    0660
@@ -161,8 +162,11 @@ int server_create(struct control *control, struct err *err)
 	return ret;
 }
 
-static void connection_close(struct server *server, size_t i)
+static void connection_close(struct control *control, size_t i)
 {
+	struct server *server = control->server;
+
+	reloading_forget(control, server->connections[i]);
 	server->n_listeners -= server->connections[i]->hears_events;
 	connection_destroy(server->connections[i]);
 	server->connections[i] = server->connections[--server->n_connections];
@@ -175,7 +179,7 @@ void server_destroy(struct control *control)
 	if (!server)
 		return;
 	while (server->n_connections > 0)
-		connection_close(server, server->n_connections - 1);
+		connection_close(control, server->n_connections - 1);
 	if (server->listen_fd >= 0) {
 		close(server->listen_fd);
 		unlink(server->path);
@@ -229,16 +233,18 @@ static void refuse(int fd, const char *text)
 	close(fd);
 }
 
-/* One that hears events is quiet while nothing happens; it is stuck only if it does not read them. */
+/* One that hears events, or awaits an answer, is quiet while nothing happens; it is stuck only if it does not
+ * read. */
 static bool may_be_closed(const struct connection *connection, uint64_t now_ns)
 {
-	return (!connection->hears_events || connection_has_output(connection)) &&
+	return !connection->awaits && (!connection->hears_events || connection_has_output(connection)) &&
 	       now_ns - connection->active_ns >= SERVER_QUIET_S * CLOCK_NS_PER_S;
 }
 
 /* Make room by closing the connection that has been quiet longest, if it was for long. */
-static bool room_make(struct server *server, uint64_t now_ns)
+static bool room_make(struct control *control, uint64_t now_ns)
 {
+	struct server *server = control->server;
 	struct connection **connections = server->connections;
 	size_t quietest = SERVER_CONNECTIONS_MAX;
 
@@ -251,15 +257,17 @@ static bool room_make(struct server *server, uint64_t now_ns)
 			quietest = i;
 	if (quietest == SERVER_CONNECTIONS_MAX)
 		return false;
-	connection_close(server, quietest);
+	connection_close(control, quietest);
 	return true;
 }
 
-static void accept_one(struct server *server, int fd, uint64_t now_ns)
+static void accept_one(struct control *control, int fd, uint64_t now_ns)
 {
+	struct server *server = control->server;
+
 	if (!peer_is_allowed(server, fd))
 		refuse(fd, "this user may not control the gateway");
-	else if (!room_make(server, now_ns))
+	else if (!room_make(control, now_ns))
 		refuse(fd, "too many connections");
 	else if (watch(server, fd) != 0)
 		refuse(fd, "no memory for another connection");
@@ -267,14 +275,14 @@ static void accept_one(struct server *server, int fd, uint64_t now_ns)
 		server->connections[server->n_connections++] = connection_create(fd, now_ns);
 }
 
-static void accept_all(struct server *server, uint64_t now_ns)
+static void accept_all(struct control *control, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(control->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
 			return;
-		accept_one(server, fd, now_ns);
+		accept_one(control, fd, now_ns);
 	}
 }
 
@@ -291,7 +299,7 @@ static void too_long(struct connection *connection)
 /* Answer requests that have come, but none while an answer waits to be read. */
 static void connection_serve(struct control *control, struct connection *connection, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < LINES_PER_TURN && !connection->is_closing; i++) {
+	for (unsigned i = 0; i < LINES_PER_TURN && !connection->is_closing && !connection->awaits; i++) {
 		size_t length;
 		char *line;
 
@@ -301,8 +309,10 @@ static void connection_serve(struct control *control, struct connection *connect
 			return;
 		switch (connection_line(connection, now_ns, &line, &length)) {
 		case CONNECTION_LINE:
-			request_answer(control, connection, line, length);
-			connection_line_done(connection, length);
+			if (request_answer(control, connection, line, length))
+				connection_line_done(connection, length);
+			else
+				connection_line_keep(connection, length);
 			break;
 		case CONNECTION_TOO_LONG:
 			too_long(connection);
@@ -322,6 +332,9 @@ static bool connection_turn(
 {
 	bool heard = connection->hears_events;
 
+	/* What waited for its turn is asked again. */
+	if (!reloading_is_under_way(control))
+		connection->awaits = false;
 	if (!connection->is_closing && (has_input || connection->in.used > connection->in_seen))
 		connection_serve(control, connection, now_ns);
 	control->server->n_listeners += connection->hears_events && !heard;
@@ -345,14 +358,14 @@ void server_poll(struct control *control, uint64_t now_ns)
 	int n = epoll_wait(server->epoll_fd, events, SERVER_CONNECTIONS_MAX + 1, 0);
 
 	if (is_among(server->listen_fd, events, n))
-		accept_all(server, now_ns);
+		accept_all(control, now_ns);
 	for (size_t i = 0; i < server->n_connections;) {
 		struct connection *connection = server->connections[i];
 
 		if (connection_turn(control, connection, is_among(connection->fd, events, n), now_ns))
 			i++;
 		else
-			connection_close(server, i);
+			connection_close(control, i);
 	}
 }
 

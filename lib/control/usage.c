@@ -6,6 +6,7 @@
 #include <rte_ring.h>
 
 #include "base/counter.h"
+#include "ipsec/replies.h"
 #include "ipsec/sad.h"
 
 static void add(struct usage *out, size_t *n, const char *name, uint64_t used, uint64_t capacity)
@@ -52,6 +53,12 @@ size_t usage_of_tables(const struct control *control, struct usage out[USAGE_MAX
 	add_ring(out, &n, "to_control", control->to_control);
 	if (control->to_host)
 		add_ring(out, &n, "to_host", control->to_host);
+	if (control->replies) {
+		struct replies_counters replies;
+
+		replies_count(control->replies, &replies);
+		add(out, &n, "replies", replies.used, REPLIES_ENTRIES);
+	}
 	if (snapshot->acquires)
 		add(out, &n, "acquires", acquire_waiting(snapshot->acquires),
 			ACQUIRE_QUEUE - 1); /* a ring holds one less */

@@ -24,7 +24,7 @@ struct usage {
 /*
  * Into `out`, which has room for USAGE_MAX; returns how many. Tables: `sad_in`, `sad_out`, `neighbours`,
  * `held` (packets that wait for a neighbour), `reassembly0` (a worker's fragments), `to_control`,
- * `from_control0`, `to_host` (queues between workers and control), `acquires`.
+ * `from_control0`, `to_host` (queues between workers and control), `acquires`, `replies` (flows of peers).
  */
 size_t usage_of_tables(const struct control *control, struct usage out[USAGE_MAX]);
 /* Pools of packet buffers: `packets`, `large`. */

@@ -54,6 +54,7 @@ static void record_sa(struct audit_record *record, const struct sa *sa)
 {
 	record->has_sa = true;
 	record->inbound = sa->inbound;
+	record->lookup = sa->lookup;
 	record->protocol = sa->protocol;
 	record->spi = sa->spi;
 	record->source = sa->source;

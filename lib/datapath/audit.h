@@ -45,6 +45,7 @@ struct audit_record {
 	bool has_seq;          /* seq is the packet's */
 	bool has_sa;           /* spi and tunnel are of an SA, else of the packet */
 	bool inbound;          /* that SA */
+	uint8_t lookup;        /* that SA's, enum sa_lookup: others of other kinds may have its SPI */
 	rte_be32_t spi;        /* CLEAR: 0 */
 	uint32_t label;        /* the flow label of the IPv6 header at hand, host order */
 	uint64_t seq;          /* all 64 bits where an SA is known */

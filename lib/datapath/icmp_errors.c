@@ -160,16 +160,17 @@ void icmp_errors_in(struct worker *w, struct burst *burst, struct burst *passed)
 	burst->n = 0;
 }
 
-void icmp_errors_out(struct worker *w, struct burst *burst, struct burst *protect)
+void icmp_errors_out(struct worker *w, struct burst *burst, struct burst *protect, struct burst *no_sa)
 {
-	STAGE(icmp_error, burst, &w->drops, protect);
+	STAGE(icmp_error, burst, &w->drops, protect, no_sa);
 	struct pkt found;
 
 	for (uint16_t i = 0; i < burst->n; i++) {
 		struct rte_mbuf *m = burst->pkts[i];
 		struct pkt *p = pkt_of(m);
 
-		if (!quote_find_one(w, m, FLOWS_OUT, &found) || !found.policy_sa) {
+		if (!quote_find_one(w, m, FLOWS_OUT, &found) ||
+			!(found.policy_sa || alternatives_any(w->snapshot->alternatives_out, found.policy))) {
 			drop_one(&w->drops, m, DROP_out_no_policy);
 			continue;
 		}
@@ -178,7 +179,7 @@ void icmp_errors_out(struct worker *w, struct burst *burst, struct burst *protec
 		p->action = found.action;
 		p->next_hop = found.next_hop;
 		p->port_out = found.port_out;
-		burst_add_one(protect, m);
+		burst_add_one(found.policy_sa ? protect : no_sa, m);
 	}
 	burst->n = 0;
 }

@@ -28,8 +28,9 @@ void icmp_errors_in(struct worker *worker, struct burst *burst, struct burst *pa
 
 /*
  * The same on the way out, of packets that no policy covers: move to *protect those whose quote, turned
- * round, a policy protects, with its SA and next hop in struct pkt. Drops: out_no_policy.
+ * round, a policy protects, with its SA and next hop in struct pkt, and to *no_sa those whose policy has only
+ * alternatives. Drops: out_no_policy.
  */
-void icmp_errors_out(struct worker *worker, struct burst *burst, struct burst *protect);
+void icmp_errors_out(struct worker *worker, struct burst *burst, struct burst *protect, struct burst *no_sa);
 
 #endif

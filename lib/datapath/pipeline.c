@@ -166,12 +166,12 @@ static void split_inner(struct worker *w, struct burst *b, struct burst *host, s
 
 /*
  * Fragments to the gateway itself are made whole, and where policies look at ports, which later fragments
- * don't have, all are (RFC 4301 section 7), unless there are policies for what can't be seen. Else they pass
- * as they are. Two SPDs may be asked: the other one, or the same again.
+ * don't have, all are (RFC 4301 section 7), unless there are policies for what can't be seen; so are the
+ * flows of peers. Else they pass as they are. Two SPDs may be asked: the other one, or the same again.
  */
 static void defragment(struct worker *w, struct burst *b, const struct spd *spd, const struct spd *other)
 {
-	bool read_ports = spd_reads_ports(spd) || spd_reads_ports(other);
+	bool read_ports = spd_reads_ports(spd) || spd_reads_ports(other) || w->snapshot->replies;
 	bool read_opaque = spd_reads_opaque(spd) || spd_reads_opaque(other);
 	const struct local_addrs *only = read_ports && !read_opaque ? NULL : &w->snapshot->local;
 
@@ -318,7 +318,16 @@ static void choose(struct worker *w, struct burst *b)
 	struct alternatives *alternatives = w->snapshot->alternatives_out;
 
 	if (alternatives_read_packets(alternatives) && b->n > 0)
-		alternatives_choose(b, alternatives, &w->tally);
+		alternatives_choose(b, alternatives, w->snapshot->replies, &w->tally);
+}
+
+/* The same where a policy has no SA but its alternatives. Packets whose policy has none at all are left. */
+static void choose_only(struct worker *w, struct burst *no_sa, struct burst *protect)
+{
+	struct alternatives *alternatives = w->snapshot->alternatives_out;
+
+	if (alternatives && no_sa->n > 0)
+		alternatives_choose_only(no_sa, alternatives, w->snapshot->replies, protect, &w->tally);
 }
 
 /* Packets that policies protect, but by no SA. */
@@ -344,8 +353,9 @@ static void cross(struct worker *w, struct burst *b, bool pass_through)
 	flows_find(w->flows, b, FLOWS_OUT, w->snapshot, &w->drops);
 	spd_out(b, &protected, &no_sa, &errors, &w->drops);
 	if (errors.n > 0)
-		icmp_errors_out(w, &errors, &protected);
+		icmp_errors_out(w, &errors, &protected, &no_sa);
 	choose(w, &protected);
+	choose_only(w, &no_sa, &protected);
 	if (pass_through) {
 		ttl_decrement(b, &w->unforwardable, &w->drops);
 		ttl_decrement(&protected, &w->unforwardable, &w->drops);
@@ -444,8 +454,10 @@ static void decapsulated(struct worker *w, struct burst *b)
 	spd_in_selector(b, w->snapshot->alternatives_in, &errors, &w->tally);
 	if (errors.n > 0)
 		icmp_errors_in(w, &errors, b);
+	if (unlikely(w->snapshot->replies != NULL))
+		replies_note(b, w->snapshot->replies, &w->tally);
 	if (b->seen & PKT_TCP_SYN)
-		mss_back(b, w->snapshot->spd_out, &w->drops);
+		mss_back(b, w->snapshot->spd_out, w->snapshot->alternatives_out, &w->drops);
 	split_inner(w, b, &host, &leaving);
 	inner_to_host(w, &host);
 	/* What goes out again (to another site, say) crosses the boundary once more. */

@@ -51,6 +51,7 @@ struct snapshot {
 	bool has_bundles;                      /* some SA is not ESP, or is in a bundle (sa_is_single_esp) */
 	struct alternatives *alternatives_out; /* of the policies; NULL where none has any */
 	struct alternatives *alternatives_in;
+	struct replies *replies; /* borrowed; NULL where no alternative asks for a peer */
 	struct route_table *routes;
 	struct acquire_table *acquires; /* NULL if every policy that protects has its SA */
 	struct dummy_list dummies;

@@ -28,6 +28,7 @@ struct range {
 
 struct alternatives {
 	bool reads_packets;
+	bool reads_peers;
 	uint32_t n_policies;
 	uint32_t n_entries;
 	uint32_t capacity;
@@ -66,7 +67,7 @@ void alternatives_destroy(struct alternatives *alternatives)
 /* Does it depend on more than the flow and the worker? */
 static bool entry_reads_packets(const struct entry *entry)
 {
-	return entry->is.dscps != ALTERNATIVE_ANY || entry->is.after;
+	return entry->is.dscps != ALTERNATIVE_ANY || entry->is.after || entry->is.peer != ALTERNATIVE_ANY;
 }
 
 void alternatives_add(
@@ -82,6 +83,7 @@ void alternatives_add(
 	entry->is = *alternative;
 	atomic_init(&entry->started, !alternative->after);
 	alternatives->reads_packets |= entry_reads_packets(entry);
+	alternatives->reads_peers |= alternative->peer != ALTERNATIVE_ANY;
 	alternatives->n_entries++;
 	range->n++;
 }
@@ -109,6 +111,36 @@ bool alternatives_read_packets(const struct alternatives *alternatives)
 	return alternatives && alternatives->reads_packets;
 }
 
+bool alternatives_read_peers(const struct alternatives *alternatives)
+{
+	return alternatives && alternatives->reads_peers;
+}
+
+bool alternatives_any(const struct alternatives *alternatives, uint32_t policy)
+{
+	return alternatives && alternatives->ranges[policy].n > 0;
+}
+
+bool alternatives_ask_peer(const struct alternatives *alternatives, uint32_t policy)
+{
+	const struct range range = alternatives ? alternatives->ranges[policy] : (struct range){0};
+
+	for (uint32_t i = range.first; i < range.first + range.n; i++)
+		if (alternatives->entries[i].is.peer != ALTERNATIVE_ANY)
+			return true;
+	return false;
+}
+
+const struct sa *alternatives_peer_sa(const struct alternatives *alternatives, uint32_t policy, uint64_t peer)
+{
+	const struct range range = alternatives ? alternatives->ranges[policy] : (struct range){0};
+
+	for (uint32_t i = range.first; i < range.first + range.n; i++)
+		if (alternatives->entries[i].is.peer == peer)
+			return alternatives->entries[i].is.sa;
+	return NULL;
+}
+
 static inline bool is_started(struct entry *entry)
 {
 	if (atomic_load_explicit(&entry->started, memory_order_relaxed))
@@ -119,37 +151,93 @@ static inline bool is_started(struct entry *entry)
 	return true;
 }
 
+/* What alternatives ask of a packet. */
+struct asked {
+	struct rte_mbuf *m;
+	const struct replies *replies;
+	const struct sa_tally *tally;
+	unsigned dscp;
+	bool knows_peer; /* the next was looked up, once for all alternatives */
+	uint64_t peer;
+};
+
+static inline bool is_for_peer(const struct entry *entry, struct asked *asked)
+{
+	if (entry->is.peer == ALTERNATIVE_ANY)
+		return true;
+	if (!asked->knows_peer) {
+		asked->peer = replies_find_one(asked->replies, asked->m, asked->tally->now_tsc);
+		asked->knows_peer = true;
+	}
+	return asked->peer != REPLIES_PEER_NONE && entry->is.peer == asked->peer;
+}
+
 /* NULL where the policy's own SA is left. */
-static const struct alternative *choose_one(
-	struct rte_mbuf *m, struct alternatives *alternatives, unsigned worker)
+static const struct alternative *choose_one(struct rte_mbuf *m, struct alternatives *alternatives,
+	const struct replies *replies, const struct sa_tally *tally)
 {
 	const struct range range = alternatives->ranges[pkt_of(m)->policy];
-	unsigned dscp = traffic_class_get_one(m) >> CLASS_DSCP_SHIFT;
+	struct asked asked = {
+		.m = m,
+		.replies = replies,
+		.tally = tally,
+		.dscp = traffic_class_get_one(m) >> CLASS_DSCP_SHIFT,
+	};
 
 	for (uint32_t i = range.first; i < range.first + range.n; i++) {
 		struct entry *entry = &alternatives->entries[i];
 
-		if ((entry->is.dscps >> dscp & 1) && entry_is_of_worker(entry, worker) && is_started(entry))
+		if ((entry->is.dscps >> asked.dscp & 1) && entry_is_of_worker(entry, tally->worker) &&
+			is_for_peer(entry, &asked) && is_started(entry))
 			return &entry->is;
 	}
 	return NULL;
 }
 
-void alternatives_choose(struct burst *burst, struct alternatives *alternatives, const struct sa_tally *tally)
+static void take_one(struct pkt *p, const struct alternative *chosen)
+{
+	sa_prefetch(chosen->sa);
+	p->sa = chosen->sa;
+	p->next_hop = chosen->next_hop;
+	p->port_out = chosen->port_out;
+}
+
+void alternatives_choose(struct burst *burst, struct alternatives *alternatives,
+	const struct replies *replies, const struct sa_tally *tally)
 {
 	STAGE(alternatives, burst, tally->drops);
 
 	for (uint16_t i = 0; i < burst->n; i++) {
-		const struct alternative *chosen = choose_one(burst->pkts[i], alternatives, tally->worker);
-		struct pkt *p = pkt_of(burst->pkts[i]);
+		const struct alternative *chosen = choose_one(burst->pkts[i], alternatives, replies, tally);
 
-		if (!chosen)
-			continue;
-		sa_prefetch(chosen->sa);
-		p->sa = chosen->sa;
-		p->next_hop = chosen->next_hop;
-		p->port_out = chosen->port_out;
+		if (chosen)
+			take_one(pkt_of(burst->pkts[i]), chosen);
 	}
+}
+
+void alternatives_choose_only(struct burst *burst, struct alternatives *alternatives,
+	const struct replies *replies, struct burst *protect, const struct sa_tally *tally)
+{
+	STAGE(alternatives, burst, tally->drops, protect);
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < burst->n; i++) {
+		struct rte_mbuf *m = burst->pkts[i];
+		const struct alternative *chosen;
+
+		if (!alternatives_any(alternatives, pkt_of(m)->policy)) {
+			burst->pkts[kept++] = m;
+			continue;
+		}
+		chosen = choose_one(m, alternatives, replies, tally);
+		if (chosen) {
+			take_one(pkt_of(m), chosen);
+			burst_add_one(protect, m);
+		} else {
+			drop_one(tally->drops, m, DROP_out_no_alternative);
+		}
+	}
+	burst->n = kept;
 }
 
 bool alternatives_have(const struct alternatives *alternatives, uint32_t policy, const struct sa *sa)

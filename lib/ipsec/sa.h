@@ -84,6 +84,7 @@ enum sa_special {
 	SA_IN_UDP = 1 << 4,       /* `natt` is there, and packets go in UDP */
 	SA_FROM_ANY = 1 << 5,     /* inbound: found by its SPI alone, whatever the packet's ends are */
 	SA_RETIRED = 1 << 6,      /* taken out: destroyed once every worker has adopted the next snapshot */
+	SA_OF_PEER = 1 << 7,      /* inbound: its flows are noted as those of `peer` */
 };
 
 struct sa {
@@ -156,6 +157,9 @@ struct sa {
 		uint64_t next_tsc;     /* written by the worker that sends them */
 	} dummy;
 	const struct alg *alg;
+	/* Inbound, with SA_OF_PEER: the number of its peer (ipsec/replies.h). Set by control before it is
+	 * used. */
+	uint64_t peer;
 	uint8_t lookup; /* enum sa_lookup */
 	unsigned n_workers;
 	bool mss_clamp; /* outbound; read for TCP's SYN alone */

@@ -9,6 +9,7 @@
 struct check {
 	const struct gateway *gateway;
 	const struct name_index *sas;
+	const struct name_index *peers; /* of inbound SAs */
 	struct report *report;
 };
 
@@ -26,7 +27,9 @@ static const char *condition_of(const struct sa_conf *sa)
 		return "for_dscp";
 	if (sa->n_for_worker > 0)
 		return "for_worker";
-	return sa->after ? "after" : NULL;
+	if (sa->after)
+		return "after";
+	return sa->for_peer ? "for_peer" : NULL;
 }
 
 /* An SA whose ends were not read goes neither way, and has its finding already. */
@@ -50,6 +53,28 @@ static void check_after(const struct check *check, const struct sa_conf *sa)
 		report_add(check->report, path, "no SA is named '%s'", sa->after);
 	else if (is_outbound(check, after))
 		report_add(check->report, path, "'%s' is outbound, and accepts no packets", sa->after);
+}
+
+/* RFC 3948 section 5: which peer a packet is for, only what came from there can tell. */
+static void check_for_peer(const struct check *check, const struct sa_conf *sa)
+{
+	char path[PATH_TEXT_MAX];
+
+	if (name_index_find(check->peers, sa->for_peer) >= 0)
+		return;
+	snprintf(path, sizeof(path), "sas.%s.for_peer", sa->name);
+	report_add(check->report, path, "no inbound SA has the peer '%s'", sa->for_peer);
+}
+
+static void check_peer(const struct check *check, const struct sa_conf *sa)
+{
+	char path[PATH_TEXT_MAX];
+
+	if (!sa->peer || !is_outbound(check, sa))
+		return;
+	snprintf(path, sizeof(path), "sas.%s.peer", sa->name);
+	report_add(check->report, path, "'%s' is outbound; 'for_peer' says which peer's flows it answers",
+		sa->name);
 }
 
 static void check_workers(const struct check *check, const struct sa_conf *sa)
@@ -81,6 +106,8 @@ static void check_conditions(const struct check *check, const struct sa_conf *sa
 	check_workers(check, sa);
 	if (sa->after)
 		check_after(check, sa);
+	if (sa->for_peer)
+		check_for_peer(check, sa);
 }
 
 /* Is `first` for every packet that `next` is for, at all times? */
@@ -88,7 +115,8 @@ static bool takes_all_of(const struct sa_conf *first, const struct sa_conf *next
 {
 	return (sa_conf_dscps(next) & ~sa_conf_dscps(first)) == 0 &&
 	       (sa_conf_workers(next) & ~sa_conf_workers(first)) == 0 &&
-	       (!first->after || (next->after && strcmp(first->after, next->after) == 0));
+	       (!first->after || (next->after && strcmp(first->after, next->after) == 0)) &&
+	       (!first->for_peer || (next->for_peer && strcmp(first->for_peer, next->for_peer) == 0));
 }
 
 /* Alternative `index` of an outbound policy, with those before it. */
@@ -99,16 +127,17 @@ static void check_reach(
 
 	if (!sa || !is_outbound(check, sa))
 		return;
-	if (!condition_of(sa)) {
+	if (!condition_of(sa) && policy->n_sas > 0) {
 		report_add(check->report, path,
-			"'%s' has neither for_dscp, for_worker nor after, so that nothing is left for '%s'",
+			"'%s' has neither for_dscp, for_worker, after nor for_peer, so that nothing is left "
+			"for '%s'",
 			sa->name, policy->sas[0]);
 		return;
 	}
 	for (size_t i = 0; i < index; i++) {
 		const struct sa_conf *before = sa_find(check, policy->alternatives[i]);
 
-		if (!before || !condition_of(before) || !takes_all_of(before, sa))
+		if (!before || (!condition_of(before) && policy->n_sas > 0) || !takes_all_of(before, sa))
 			continue;
 		report_add(check->report, path, "'%s' before it is for all of its packets", before->name);
 		return;
@@ -145,27 +174,48 @@ static void check_policy(const struct check *check, size_t index)
 				"'%s' has %s, which is for alternatives; 'sas' is for what they leave",
 				sa->name, condition);
 	}
-	for (size_t i = 0; i < policy->n_alternatives && policy->n_sas > 0; i++) {
+	for (size_t i = 0; i < policy->n_alternatives; i++) {
 		snprintf(path, sizeof(path), "policies[%zu].alternatives[%zu]", index, i);
 		if (check_once(check, policy, i, path) && policy->direction == POLICY_OUT)
 			check_reach(check, policy, i, path);
 	}
 }
 
+static void peers_index(const struct gateway *gateway, struct name_index *peers)
+{
+	name_index_init(peers);
+	for (size_t i = 0; i < gateway->n_sas; i++) {
+		const struct sa_conf *sa = &gateway->sas[i];
+
+		/* The direction of one whose ends were not read is not known. */
+		if (sa->peer && (sa->destination.family == IP_NONE || gateway_sa_is_inbound(gateway, sa)))
+			name_index_add(peers, sa->peer, i);
+	}
+}
+
 void check_alternatives(const struct gateway *gateway, const struct name_index *sas, struct report *report)
 {
-	const struct check check = {.gateway = gateway, .sas = sas, .report = report};
+	struct name_index peers;
+	const struct check check = {.gateway = gateway, .sas = sas, .peers = &peers, .report = report};
 
-	for (size_t i = 0; i < gateway->n_sas; i++)
+	peers_index(gateway, &peers);
+	for (size_t i = 0; i < gateway->n_sas; i++) {
 		check_conditions(&check, &gateway->sas[i]);
+		check_peer(&check, &gateway->sas[i]);
+	}
 	for (size_t i = 0; i < gateway->n_policies; i++)
 		check_policy(&check, i);
+	name_index_fini(&peers);
 }
 
 void check_alternatives_of_sa(const struct gateway *gateway, const struct name_index *sas,
 	const struct sa_conf *sa, struct report *report)
 {
-	const struct check check = {.gateway = gateway, .sas = sas, .report = report};
+	struct name_index peers;
+	const struct check check = {.gateway = gateway, .sas = sas, .peers = &peers, .report = report};
 
+	peers_index(gateway, &peers);
 	check_conditions(&check, sa);
+	check_peer(&check, sa);
+	name_index_fini(&peers);
 }

@@ -30,6 +30,8 @@ void sa_conf_fini(struct sa_conf *conf)
 	free(conf->for_dscp);
 	free(conf->for_worker);
 	free(conf->after);
+	free(conf->for_peer);
+	free(conf->peer);
 	free(conf->name);
 	free(conf->follows);
 	explicit_bzero(conf, sizeof(*conf));
@@ -50,6 +52,8 @@ void sa_conf_copy(const struct sa_conf *conf, struct sa_conf *copy)
 	memcpy(copy, conf, sizeof(*copy));
 	copy->name = text_copy(conf->name);
 	copy->after = text_copy(conf->after);
+	copy->for_peer = text_copy(conf->for_peer);
+	copy->peer = text_copy(conf->peer);
 	copy->follows = text_copy(conf->follows);
 	copy->for_dscp = memory_copy(conf->for_dscp, conf->n_for_dscp * sizeof(conf->for_dscp[0]));
 	copy->for_worker = memory_copy(conf->for_worker, conf->n_for_worker * sizeof(conf->for_worker[0]));
@@ -64,7 +68,7 @@ static bool bytes_equal(const void *a, size_t a_bytes, const void *b, size_t b_b
 static void plain_fields(const struct sa_conf *conf, struct sa_conf *plain)
 {
 	memcpy(plain, conf, sizeof(*plain));
-	plain->name = plain->after = plain->follows = NULL;
+	plain->name = plain->after = plain->for_peer = plain->peer = plain->follows = NULL;
 	plain->for_dscp = NULL;
 	plain->for_worker = NULL;
 	secret_wipe(&plain->key);
@@ -82,6 +86,7 @@ bool sa_conf_equal(const struct sa_conf *a, const struct sa_conf *b)
 	plain_fields(b, &y);
 	return memcmp(&x, &y, sizeof(x)) == 0 && secret_equal(&a->key, &b->key) &&
 	       texts_equal(a->name, b->name) && texts_equal(a->after, b->after) &&
+	       texts_equal(a->for_peer, b->for_peer) && texts_equal(a->peer, b->peer) &&
 	       texts_equal(a->follows, b->follows) &&
 	       bytes_equal(a->for_dscp, a->n_for_dscp * sizeof(a->for_dscp[0]), b->for_dscp,
 		       b->n_for_dscp * sizeof(b->for_dscp[0])) &&

@@ -129,6 +129,10 @@ struct sa_conf {
 	unsigned *for_worker; /* one of these workers, by index (RFC 9611); none: any */
 	size_t n_for_worker;
 	char *after; /* this inbound SA has accepted a packet (RFC 7296 section 2.8); NULL: at once */
+	/* It answers one that came by an inbound SA with this `peer` (RFC 3948 section 5); NULL: any. */
+	char *for_peer;
+	/* Inbound: whom its packets come from, a name that all SAs of one peer share; NULL: nobody asks. */
+	char *peer;
 	enum sa_encap encap;
 	/* The rest matters only in UDP. */
 	uint16_t source_port; /* host order, as the next */

@@ -55,6 +55,7 @@
 	X(in_tmpl_mismatch, "InTmplMismatch", "the packet came in clear, but a policy demands protection; the peer does not encrypt, or it is an attack") \
 	X(out_no_policy, "OutNoPols", "no outbound policy matches; add one if the packet is wanted") \
 	X(out_no_sa, "OutNoStates", "an outbound policy protects the packet, and has no SA to do it (`sas: []`); the log says `acquire` and which") \
+	X(out_no_alternative, "OutNoStates", "none of the outbound policy's alternatives is for the packet, and it has no other SA (`sas: []`); with `for_peer`: it answers nothing that came by one of these peers, or the SA of that peer is gone") \
 	X(out_policy_block, "OutPolBlock", "an outbound policy says discard") \
 	X(out_expired, "OutStateExpired", "the outbound SA has reached a hard limit (`life_time`, `life_bytes`, `life_packets`, or its cipher's own); it needs a new key") \
 	X(out_seq_overflow, "OutStateSeqError", "the SA has used its last sequence number; it needs a new key") \

@@ -11,6 +11,7 @@
 
 /* The part that RFC 792 and RFC 4443 section 2.1 have in common: type, code, checksum, four bytes by type. */
 #define ICMP_HEADER_BYTES 8
+#define ICMP_ECHO_ID_AT   4 /* in the header of an echo, both of RFC 792 and of RFC 4443 section 4 */
 
 #define ICMPV4_ECHO_REPLY         0
 #define ICMPV4_UNREACHABLE        3

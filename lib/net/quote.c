@@ -205,12 +205,23 @@ static void ipsec_read(const struct rest *rest, struct quote *quote)
 	}
 }
 
+/* Of ICMP other than echo, it is something else, or unused. */
+static void echo_id_read(const struct rest *rest, struct quote *quote)
+{
+	uint8_t protocol = quote->flow.protocol;
+
+	if ((protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) &&
+		rest->n >= ICMP_ECHO_ID_AT + sizeof(quote->echo_id))
+		memcpy(&quote->echo_id, rest->bytes + ICMP_ECHO_ID_AT, sizeof(quote->echo_id));
+}
+
 static void next_layer_read(const struct rest *rest, struct quote *quote)
 {
 	struct flow *flow = &quote->flow;
 
 	flow->has_ports = next_layer_ports(flow->protocol, rest->bytes, rest->n, &flow->source_port,
 				  &flow->destination_port) == NEXT_LAYER_PORTS;
+	echo_id_read(rest, quote);
 	if (!quote->ipsec)
 		ipsec_read(rest, quote);
 }

@@ -24,6 +24,7 @@ struct quote {
 	enum icmp_kind kind;
 	uint32_t mtu_bytes; /* of ICMP_KIND_TOO_BIG: of the next link; 0: its router does not say */
 	struct flow flow;   /* of the quoted packet, as it was sent */
+	rte_be16_t echo_id; /* of an ICMP echo; 0 where the quote is cut short before it */
 	bool is_fragment;
 	bool has_df;   /* IPv4 */
 	bool in_udp;   /* ESP in UDP (RFC 3948) */

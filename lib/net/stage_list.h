@@ -43,6 +43,7 @@
 	X(ah_in_finish, "the same for AH, whose IP header is restored") \
 	X(spd_in_selector, "may this SA carry the packet?") \
 	X(icmp_error, "judge an ICMP error by the packet that it quotes") \
+	X(replies, "note by which peer the packet's flow comes in") \
 	X(mss_back, "lower the MSS of a SYN to what the tunnel back carries") \
 	X(split, "part what goes different ways") \
 	X(route, "find the next hop") \

@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 SIZES = (10, 1000, 10000, 100000)
@@ -83,10 +84,14 @@ class Daemon:
             self.end()
             raise
         self.seconds = time.monotonic() - begun
-        self.client = socket.socket(socket.AF_UNIX)
-        self.client.settimeout(ANSWER_SECONDS_MAX)
-        self.client.connect(f"{directory}/run/control.sock")
+        self.client = self.connect()
         self.lines = self.client.makefile()
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(ANSWER_SECONDS_MAX)
+        client.connect(f"{self.directory}/run/control.sock")
+        return client
 
     def text(self):
         return os.pread(self.log.fileno(), 1 << 24, 0).decode()
@@ -166,12 +171,38 @@ def policies_change(times, n):
     times.change("delete a policy and its SAs", delete_sas=["new", "newer"], delete_policies=[f"out{n}"])
 
 
+class Pings(threading.Thread):
+    """Asks on a connection of its own, again and again, until it is stopped; the longest time without an answer."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon=True)
+        self.client, self.longest_ms, self.is_over = daemon.connect(), 0, threading.Event()
+        self.start()
+
+    def run(self):
+        lines = self.client.makefile()
+        while not self.is_over.is_set():
+            begun = time.monotonic()
+            self.client.sendall(b'{"command": "show-version"}\n')
+            lines.readline()
+            self.longest_ms = max(self.longest_ms, 1e3 * (time.monotonic() - begun))
+            time.sleep(0.001)
+
+    def stop(self):
+        self.is_over.set()
+        self.join()
+        self.client.close()
+        return self.longest_ms
+
+
 def reload_one(times, path, text, i):
-    """The file, of which one SA has another key."""
+    """The file, of which one SA has another key; and how long others wait for an answer meanwhile."""
     key = sa(0, True)["key"]
     with open(path, "w", encoding="ascii") as file:
         file.write(text.replace(key, sa(0, True, 1 + i % 2)["key"], 1))
+    pings = Pings(times.daemon)
     times.change("reload, one SA changed", "reload")
+    times.add("reload, others wait at most", pings.stop())
 
 
 def show_all(times):

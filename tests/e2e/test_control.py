@@ -4,6 +4,7 @@ import grp
 import json
 import os
 import pwd
+import re
 import resource
 import signal
 import socket
@@ -735,6 +736,20 @@ class Client(unittest.TestCase):
         thread.join()
         listener.close()
         return done.returncode, done.stdout, done.stderr
+
+    def test_help_of_a_command_is_what_its_manual_has(self):
+        helps = subprocess.run([CULVERTCTL, "--help"], capture_output=True, text=True, check=True).stdout
+        names = re.findall(r"^  ([a-z][a-z-]*(?: [a-z][a-z-]*)*) ", helps, re.MULTILINE)
+        self.assertGreater(len(names), 20)
+        for name in map(str.split, names):
+            done = subprocess.run([CULVERTCTL, *name, "--help"], capture_output=True, text=True, check=True)
+            usage, *lines = done.stdout.splitlines()
+            self.assertTrue(usage.startswith(f"usage: culvertctl {' '.join(name)} "), usage)
+            self.assertNotIn("`", done.stdout)
+            self.assertLessEqual(max(map(len, lines)), 82, done.stdout)
+            self.assertIn("  --json  ", done.stdout)
+        capture = subprocess.run([CULVERTCTL, "capture", "--help"], capture_output=True, text=True, check=True).stdout
+        self.assertIn("counted as not captured", " ".join(capture.split()))
 
     def test_what_is_no_answer_is_told(self):
         for answer, said in ((b"", "closed the connection without an answer"), (b'{"ver', "without an answer"),

@@ -6,6 +6,7 @@
 #include "config/load.h"
 #include "control/connection.h"
 #include "control/lock.h"
+#include "control/reloading.h"
 #include "control/request.h"
 #include "control/retire.h"
 #include "datapath/worker.h"
@@ -41,9 +42,9 @@
 static struct gateway_env env;
 
 /* No file is read, whatever its name: it is always the gateway's own. */
-static int load(const char *path, struct gateway *gateway, struct report *report)
+static int load(const char *path, const atomic_bool *stop, struct gateway *gateway, struct report *report)
 {
-	(void)path;
+	(void)path, (void)stop;
 	return config_load_text(SITE, strlen(SITE), "/nonexistent", gateway, report);
 }
 
@@ -91,11 +92,21 @@ static void settle(void)
 	require(retire_pending(&env.control) == 0);
 }
 
+/* The answer to a line, for which another thread may have work to do. */
+static void answer(struct connection *connection, const char *line, size_t length)
+{
+	require(request_answer(&env.control, connection, line, length));
+	while (reloading_is_under_way(&env.control)) {
+		usleep(1);
+		reloading_poll(&env.control);
+	}
+}
+
 static void restore(struct connection *connection)
 {
 	static const char reload[] = "{\"command\":\"reload\"}";
 
-	request_answer(&env.control, connection, reload, strlen(reload));
+	answer(connection, reload, strlen(reload));
 	require(memmem(connection->out.bytes, connection->out.used, "\"ok\":true", strlen("\"ok\":true")));
 	require_answer(connection);
 	settle();
@@ -115,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(write(fds[1], data, size) == (ssize_t)size);
 	connection = connection_create(fds[0], 0);
 	while (connection_line(connection, 0, &line, &length) == CONNECTION_LINE) {
-		request_answer(&env.control, connection, line, length);
+		answer(connection, line, length);
 		connection_line_done(connection, length);
 		require_answer(connection);
 		settle();

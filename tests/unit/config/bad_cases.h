@@ -675,7 +675,7 @@ static const struct bad_case sas_cases[] = {
 
 static const struct bad_case alternatives_cases[] = {
 	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "") ALTERNATIVES("x"),
-	 "9:74: policies[0].alternatives[0]: 'x' has neither for_dscp, for_worker nor after, so that nothing is left for 'up'\n"},
+	 "9:74: policies[0].alternatives[0]: 'x' has neither for_dscp, for_worker, after nor for_peer, so that nothing is left for 'up'\n"},
 	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "for_worker: 0,") UP("x", "0x1002", KEY_B, "for_worker: 0,")
 	 ALTERNATIVES("x"),
 	 "9:54: policies[0].sas[0]: 'up' has for_worker, which is for alternatives; 'sas' is for what they leave\n"},
@@ -701,6 +701,28 @@ static const struct bad_case alternatives_cases[] = {
 	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "for_dscp: [ef, af41],")
 	 UP("y", "0x1003", KEY_C, "for_dscp: 34, for_worker: 0,") ALTERNATIVES("x, y"),
 	 "10:77: policies[0].alternatives[1]: 'x' before it is for all of its packets\n"},
+	{PORTS "sas:\n" DN("dn", "0x2001", KEY_A, "for_peer: bob,"),
+	 "6:18: sas.dn.for_peer: 'dn' is inbound; only an outbound SA is chosen\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "peer: bob,"),
+	 "6:14: sas.up.peer: 'up' is outbound; 'for_peer' says which peer's flows it answers\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "for_peer: bob,") DN("dn", "0x2001", KEY_B, "peer: alice,"),
+	 "6:18: sas.up.for_peer: no inbound SA has the peer 'bob'\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "peer: bob,") UP("x", "0x1002", KEY_B, "for_peer: bob,"),
+	 "6:14: sas.up.peer: 'up' is outbound; 'for_peer' says which peer's flows it answers\n"
+	 "7:17: sas.x.for_peer: no inbound SA has the peer 'bob'\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "for_peer: 'b b',"),
+	 "6:18: sas.up.for_peer: expects a name of 1 to 63 letters, digits, - and _, not 'b b'\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "for_peer: bob,") DN("dn", "0x2001", KEY_B, "peer: bob,")
+	 "policies:\n  - {name: p, direction: out, action: protect, sas: [up]}\n",
+	 "9:54: policies[0].sas[0]: 'up' has for_peer, which is for alternatives; 'sas' is for what they leave\n"},
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "for_peer: bob,")
+	 UP("y", "0x1003", KEY_C, "for_peer: bob, for_dscp: ef,")
+	 DN("dn", "0x2001", "0x4444444444444444444444444444444444444444", "peer: bob,") ALTERNATIVES("x, y"),
+	 "11:77: policies[0].alternatives[1]: 'x' before it is for all of its packets\n"},
+	/* Without `sas` nothing need be left for it. */
+	{PORTS "sas:\n" UP("up", "0x1001", KEY_A, "") UP("x", "0x1002", KEY_B, "for_dscp: ef,")
+	 "policies:\n  - {name: p, direction: out, action: protect, sas: [], alternatives: [up, x]}\n",
+	 "9:76: policies[0].alternatives[1]: 'up' before it is for all of its packets\n"},
 };
 
 static const struct bad_case policies_cases[] = {
@@ -729,8 +751,6 @@ static const struct bad_case policies_cases[] = {
 	 "9:60: policies[0].tell_sender: needs action protect and direction out\n"},
 	{PORTS SAS "  - {name: p, direction: in, action: protect, sas: [], tell_sender: true}\n",
 	 "9:69: policies[0].tell_sender: needs action protect and direction out\n"},
-	{PORTS SAS "  - {name: p, direction: in, action: protect, sas: [], alternatives: [dn]}\n",
-	 "9:52: policies[0].sas: is none, but alternatives need one to fall back to\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: up}\n",
 	 "9:53: policies[0].sas: expects a list, not a single value\n"},
 	{PORTS SAS "  - {name: p, direction: out, action: protect, sas: [up, up]}\n",

@@ -124,6 +124,29 @@ START_TEST(a_configuration_of_the_working_directory_has_its_key_files_there)
 }
 END_TEST
 
+static void assert_stopped(const char *path)
+{
+	const atomic_bool stop = true;
+	struct gateway gateway;
+	struct report report;
+
+	report_init(&report);
+	ck_assert_int_eq(config_load_until(path, &stop, &gateway, &report), -ECANCELED);
+	ck_assert_uint_eq(report_total(&report), 1);
+	ck_assert_uint_eq(gateway.n_ports, 0);
+	report_fini(&report);
+}
+
+START_TEST(nothing_more_is_waited_for_once_it_is_told_to_stop)
+{
+	write_file("site.yaml", SITE, 0644);
+	assert_stopped(path_of("site.yaml"));
+	ck_assert_int_eq(mkfifo(path_of("pipe"), 0600), 0);
+	assert_stopped(path_of("pipe"));
+	unlink(path_of("pipe"));
+}
+END_TEST
+
 START_TEST(a_path_that_is_too_long_is_no_key_file)
 {
 	char path[PATH_MAX + 1];
@@ -393,6 +416,7 @@ int main(void)
 	tcase_add_test(tcase, a_key_file_is_found_beside_the_configuration);
 	tcase_add_test(tcase, a_key_file_of_an_absolute_path_is_read);
 	tcase_add_test(tcase, a_configuration_of_the_working_directory_has_its_key_files_there);
+	tcase_add_test(tcase, nothing_more_is_waited_for_once_it_is_told_to_stop);
 	tcase_add_test(tcase, a_path_that_is_too_long_is_no_key_file);
 	tcase_add_test(tcase, a_key_file_that_others_may_read_is_refused);
 	tcase_add_test(tcase, a_key_file_of_another_user_is_refused);

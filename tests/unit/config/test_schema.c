@@ -87,6 +87,32 @@ START_TEST(alternatives_of_each_kind_are_good_together)
 }
 END_TEST
 
+/* NAT-8: two peers by alternatives alone, each with an old SA and a new one. */
+START_TEST(alternatives_for_peers_need_no_other_sa)
+{
+	const char text[] = PORTS "sas:\n" UP("a", "0x1001", KEY_A, "for_peer: alice, after: a2-in,")
+		UP("b", "0x1002", KEY_B, "for_peer: bob,") UP("a2", "0x1003", KEY_C, "for_peer: alice,") DN(
+			"a-in", "0x2001", "0x4444444444444444444444444444444444444444", "peer: alice,")
+			DN("a2-in", "0x2002", "0x5555555555555555555555555555555555555555", "peer: alice,")
+				DN("b-in", "0x2003", "0x6666666666666666666666666666666666666666",
+					"peer: bob,") "policies:\n"
+						      "  - {name: p, direction: out, action: protect, sas: "
+						      "[], alternatives: [a, b, a2]}\n"
+						      "  - {name: q, direction: in, action: protect, sas: "
+						      "[], alternatives: [a-in, b-in, a2-in]}\n";
+	struct gateway gateway;
+	char *printed = load_text(text, &gateway);
+
+	ck_assert_str_eq(printed, "");
+	ck_assert_str_eq(gateway.sas[0].for_peer, "alice");
+	ck_assert_ptr_null(gateway.sas[0].peer);
+	ck_assert_str_eq(gateway.sas[5].peer, "bob");
+	ck_assert_uint_eq(gateway.policies[0].n_sas, 0);
+	free(printed);
+	gateway_fini(&gateway);
+}
+END_TEST
+
 START_TEST(a_fault_of_a_policy_is_found_at_its_place)
 {
 	assert_findings(&policies_cases[_i]);
@@ -389,6 +415,7 @@ int main(void)
 	tcase_add_loop_test(
 		tcase, a_fault_of_alternatives_is_found_at_its_place, 0, N_CASES(alternatives_cases));
 	tcase_add_test(tcase, alternatives_of_each_kind_are_good_together);
+	tcase_add_test(tcase, alternatives_for_peers_need_no_other_sa);
 	tcase_add_loop_test(tcase, a_fault_of_a_policy_is_found_at_its_place, 0, N_CASES(policies_cases));
 	tcase_add_test(tcase, all_faults_of_a_file_are_found_at_once_in_its_order);
 	tcase_add_test(tcase, a_faulty_value_raises_no_finding_elsewhere);

@@ -4,9 +4,11 @@
 #include "base/array.h"
 #include "config/load.h"
 #include "control/lock.h"
+#include "control/neigh_proto.h"
 #include "control/reload.h"
 #include "control/retire.h"
 #include "control/sas.h"
+#include "ipsec/replies.h"
 #include "ipsec/sad.h"
 #include "support/eal.h"
 #include "support/gateway.h"
@@ -557,6 +559,56 @@ START_TEST(a_reload_that_finds_no_room_changes_nothing)
 }
 END_TEST
 
+/* Nearly all of a change is made when it turns out that there are too many neighbours. */
+static void fail_to_add(const char *yaml)
+{
+	struct gateway part = part_of(yaml);
+	struct change change;
+
+	change_init(&change);
+	change.fresh = part.sas;
+	change.n_fresh = part.n_sas;
+	part.sas = NULL;
+	part.n_sas = 0;
+	gateway_fini(&part);
+	change.has_neighbours = true;
+	change.n_neighbours = NEIGH_STATIC_MAX + 1;
+	change.neighbours = xcalloc(change.n_neighbours, sizeof(*change.neighbours));
+	ck_assert_int_lt(change_make(&env.control, &change, &err), 0);
+}
+
+#define SA_OF_ALICE(name, spi, key)                                                                          \
+	"sas:\n  " name ": {spi: " spi ", " ESP_IN ", " KEY(key) ", peer: alice}\n"
+
+/* NAT-8: through rekeyings of both kinds, and changes that fail; and no other ever gets it. */
+START_TEST(a_peer_has_its_number_for_as_long_as_an_sa_has_its_name)
+{
+	uint64_t number;
+
+	ck_assert_int_eq(sas_add(SA_OF_ALICE("x", "0x3001", "5")), 0);
+	number = sa_of("x")->peer;
+	ck_assert_uint_ne(number, REPLIES_PEER_NONE);
+	ck_assert_int_eq(sas_add(SA_OF_ALICE("x", "0x3002", "6")), 0);
+	ck_assert_uint_eq(sa_of("x")->peer, number);
+	ck_assert_int_eq(sas_add(SA_OF_ALICE("y", "0x3003", "7")), 0);
+	ck_assert_int_eq(sa_delete("x"), 0);
+	ck_assert_uint_eq(sa_of("y")->peer, number);
+	fail_to_add("sas:\n  y: {spi: 0x3003, " ESP_IN ", " KEY("7") "}\n"
+								     "  z: {spi: 0x3004, " ESP_IN
+								     ", " KEY("8") ", peer: bob}\n");
+	ck_assert_uint_eq(sa_of("y")->peer, number);
+	ck_assert_uint_eq(peers_find(&env.control.peers, "alice"), number);
+	ck_assert_int_eq(sa_delete("y"), 0);
+	ck_assert_uint_eq(peers_find(&env.control.peers, "alice"), REPLIES_PEER_NONE);
+	report_fini(&report);
+	report_init(&report);
+	ck_assert_int_eq(sas_add(SA_OF_ALICE("x", "0x3001", "5")), 0);
+	ck_assert_uint_gt(sa_of("x")->peer, number);
+	ck_assert_str_eq(peers_name(&env.control.peers, sa_of("x")->peer), "alice");
+	ck_assert_ptr_null(peers_name(&env.control.peers, number));
+}
+END_TEST
+
 /* Random changes of a small world, so that they often collide. */
 #define RANDOM_CHANGES  4000
 #define RANDOM_SAS      6
@@ -586,6 +638,8 @@ static void random_sa_write(FILE *yaml, unsigned name)
 		fprintf(yaml, ", after: r%u", random_below(RANDOM_SAS));
 	if (random_below(8) == 0)
 		fputs(", mode: transport", yaml);
+	if (random_below(inbound ? 4 : 12) == 0)
+		fprintf(yaml, ", %s: q%u", inbound ? "peer" : "for_peer", random_below(2));
 	fputs("}\n", yaml);
 }
 
@@ -694,6 +748,25 @@ static size_t findings_of(void (*check)(const struct control *, const struct cha
 	return n;
 }
 
+/* The inbound SAs of a name have its number, and there is no name more than they have. */
+static void peers_check(void)
+{
+	const char *seen = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < env.control.n_sas; i++) {
+		const char *name = env.gateway.sas[i].peer;
+		const struct sa *sa = env.control.sas[i];
+
+		ck_assert_uint_eq(sa->peer, name ? peers_find(&env.control.peers, name) : REPLIES_PEER_NONE);
+		ck_assert_int_eq((atomic_load(&sa->special) & SA_OF_PEER) != 0, name != NULL);
+		/* There are two names. */
+		n += name && (!seen || (n == 1 && strcmp(seen, name) != 0));
+		seen = name && !seen ? name : seen;
+	}
+	ck_assert_uint_eq(env.control.peers.n, n);
+}
+
 /* What counts and points is as if it had been made anew. */
 static void state_check(void)
 {
@@ -702,6 +775,7 @@ static void state_check(void)
 	uint32_t places[2] = {0};
 
 	ck_assert_uint_le(env.control.n_sas, RTE_DIM(users));
+	peers_check();
 	for (size_t i = 0; i < env.control.n_sas; i++) {
 		ck_assert_uint_eq(env.control.sa_notes[i]->n_released, 0);
 		ck_assert_ptr_eq(
@@ -787,6 +861,7 @@ int main(void)
 	tcase_add_test(tcase, an_sa_with_the_key_of_another_is_a_finding);
 	tcase_add_test(tcase, sas_find_room_until_it_is_full_and_then_nothing_changes);
 	tcase_add_test(tcase, a_reload_that_finds_no_room_changes_nothing);
+	tcase_add_test(tcase, a_peer_has_its_number_for_as_long_as_an_sa_has_its_name);
 	tcase_add_test(tcase, a_change_alone_is_accepted_where_the_whole_would_be);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);

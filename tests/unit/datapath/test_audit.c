@@ -5,6 +5,7 @@
 #include <rte_cycles.h>
 
 #include "control/audit_log.h"
+#include "control/sas.h"
 #include "sites.h"
 #include "support/eal.h"
 #include "support/gateway.h"
@@ -178,6 +179,50 @@ START_TEST(a_packet_that_its_sa_may_not_carry_is_recorded_with_its_selectors)
 }
 END_TEST
 
+/* Two SAs of the same SPI and ends: `sourced` is found by all of these, `any` by the SPI alone. */
+#define SAME_ENDS "spi: 0x2001, source: 198.51.100.1, destination: 192.0.2.1, esp: aes128gcm16, key: '0x"
+#define SITE_SAME                                                                                            \
+	"memory: {hugepages: false, packets: 4096}\n"                                                        \
+	"workers: {lcores: [0]}\n"                                                                           \
+	"ports:\n"                                                                                           \
+	"  lan: {device: net_ring0, side: protected, addresses: [10.1.0.254/24]}\n"                          \
+	"  wan: {device: net_ring1, side: unprotected, addresses: [192.0.2.1/24]}\n"                         \
+	"sas:\n"                                                                                             \
+	"  any: {lookup: spi, " SAME_ENDS "100102030405060708090a0b0c0d0e0f10111213'}\n"                     \
+	"  sourced: {lookup: source, " SAME_ENDS "200102030405060708090a0b0c0d0e0f10111213'}\n"              \
+	"policies:\n"                                                                                        \
+	"  - {name: any, direction: in, action: protect, source: 10.2.0.0/16, sas: [any]}\n"                 \
+	"  - {name: sourced, direction: in, action: protect, source: 10.3.0.0/16, sas: [sourced]}\n"
+
+/* Its IPv4 source with the halves exchanged, so that the header's checksum stays right. */
+static struct rte_mbuf *from_elsewhere(struct rte_mbuf *m)
+{
+	uint16_t *source = rte_pktmbuf_mtod_offset(
+		m, uint16_t *, sizeof(struct rte_ether_hdr) + offsetof(struct rte_ipv4_hdr, src_addr));
+	uint16_t first = source[0];
+
+	source[0] = source[1];
+	source[1] = first;
+	return m;
+}
+
+// SAL-1
+START_TEST(of_sas_that_share_an_spi_the_log_names_the_one_that_the_packet_was_of)
+{
+	teardown();
+	begin(SITE_SAME);
+
+	from_wan(from_elsewhere(gateway_env_peer_esp(&env, "wan",
+		&(struct peer_esp){
+			.sa = "any", .inner = {.source = "10.3.0.1", .destination = "10.1.0.1"}})));
+	audit_log_poll(&env.control, 0);
+
+	ck_assert_uint_eq(gateway_env_dropped(&env, DROP_in_selector), 1);
+	ck_assert_ptr_null(sas_find(&env.control, "sourced")->last_event);
+	ck_assert_ptr_nonnull(strstr(sas_find(&env.control, "any")->last_event, " sa=any "));
+}
+END_TEST
+
 // SPD-4
 START_TEST(a_packet_in_clear_that_a_policy_protects_is_recorded)
 {
@@ -298,6 +343,7 @@ int main(void)
 	tcase_add_test(tcase, a_duplicate_is_recorded_with_its_number);
 	tcase_add_test(tcase, a_wrong_icv_is_recorded);
 	tcase_add_test(tcase, a_packet_that_its_sa_may_not_carry_is_recorded_with_its_selectors);
+	tcase_add_test(tcase, of_sas_that_share_an_spi_the_log_names_the_one_that_the_packet_was_of);
 	tcase_add_test(tcase, a_packet_in_clear_that_a_policy_protects_is_recorded);
 	tcase_add_test(tcase, the_end_of_the_sequence_numbers_is_recorded);
 	tcase_add_test(tcase, a_dropped_dummy_is_no_event);

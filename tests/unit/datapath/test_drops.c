@@ -648,6 +648,25 @@ static void provoke_shutdown(void)
 	workers_stop(&env.control);
 }
 
+/* A policy with nothing but an alternative, which is for other packets than what comes. */
+static void provoke_out_no_alternative(void)
+{
+	gateway_env_end(&env);
+	gateway_env_begin(&env,
+		"memory: {hugepages: false, packets: 4096}\n"
+		"workers: {lcores: [0], " SITE_MIXED "}\n"
+		"ports:\n"
+		"  lan: {device: net_ring0, side: protected, addresses: [10.1.0.254/24]}\n"
+		"  wan: {device: net_ring1, side: unprotected, addresses: [192.0.2.1/24]}\n"
+		"sas:\n"
+		"  ef: {spi: 0x1001, source: 192.0.2.1, destination: 192.0.2.2, esp: aes128gcm16, for_dscp: "
+		"ef,\n"
+		"       key: '0x000102030405060708090a0b0c0d0e0f10111213'}\n"
+		"policies:\n"
+		"  - {name: out, direction: out, action: protect, sas: [], alternatives: [ef]}\n");
+	from_lan((struct packet_spec){0});
+}
+
 static void (*const provoke[])(void) = {
 #define X(name, xfrm, text) provoke_##name,
 	DROP_REASONS(X)

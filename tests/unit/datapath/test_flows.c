@@ -199,10 +199,14 @@ START_TEST(a_flow_has_the_sa_of_its_worker)
 	ck_assert_int_eq(alternatives_create(16, 3, SOCKET_ID_ANY, &s.alternatives_out, &err), 0);
 	/* What is not for all packets of the worker is left to alternatives_choose. */
 	alternatives_add(s.alternatives_out, gateway_env_policy(&env, "out"),
-		&(struct alternative){.sa = sa_named("in"), .dscps = 1, .workers = ALTERNATIVE_ANY});
+		&(struct alternative){.sa = sa_named("in"),
+			.dscps = 1,
+			.workers = ALTERNATIVE_ANY,
+			.peer = ALTERNATIVE_ANY});
 	for (unsigned worker = 0; worker < 2; worker++)
 		alternatives_add(s.alternatives_out, gateway_env_policy(&env, "out"),
 			&(struct alternative){.sa = wants[worker],
+				.peer = ALTERNATIVE_ANY,
 				.dscps = ALTERNATIVE_ANY,
 				.workers = UINT64_C(1) << worker});
 	for (unsigned worker = 0; worker < RTE_DIM(wants); worker++) {

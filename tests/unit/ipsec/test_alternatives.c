@@ -18,6 +18,7 @@
 
 static struct sa sas[N_SAS];
 static struct alternatives *alternatives;
+static struct replies *replies;
 static struct drops drops;
 
 static void setup(void)
@@ -28,11 +29,13 @@ static void setup(void)
 	drops = (struct drops){0};
 	memset(sas, 0, sizeof(sas));
 	ck_assert_int_eq(alternatives_create(N_POLICIES, N_SAS, SOCKET_ID_ANY, &alternatives, &err), 0);
+	ck_assert_int_eq(replies_create(1, SOCKET_ID_ANY, &replies, &err), 0);
 }
 
 static void teardown(void)
 {
 	alternatives_destroy(alternatives);
+	replies_destroy(replies);
 	eal_teardown();
 }
 
@@ -42,6 +45,7 @@ static void add(uint32_t policy, unsigned index, struct alternative is)
 	is.sa = &sas[index];
 	is.dscps = is.dscps ? is.dscps : ALTERNATIVE_ANY;
 	is.workers = is.workers ? is.workers : ALTERNATIVE_ANY;
+	is.peer = is.peer ? is.peer : ALTERNATIVE_ANY;
 	is.next_hop = index;
 	is.port_out = (uint8_t)index;
 	alternatives_add(alternatives, policy, &is);
@@ -64,7 +68,7 @@ static void choose(struct burst *burst, unsigned worker)
 {
 	const struct sa_tally tally = {.drops = &drops, .worker = worker};
 
-	alternatives_choose(burst, alternatives, &tally);
+	alternatives_choose(burst, alternatives, replies, &tally);
 }
 
 /* The SA that is chosen; N_SAS - 1 for the policy's own. The way must go with it. */
@@ -172,8 +176,91 @@ START_TEST(a_policy_has_its_own_alternatives_alone)
 }
 END_TEST
 
+#define ALICE 7
+#define BOB   9
+
+/* A packet that packet() answers has come by an SA of that peer. */
+static void came_from(uint64_t peer, uint8_t family)
+{
+	struct sa sa = {.special = SA_OF_PEER, .peer = peer};
+	const bool v4 = family == IP_V4;
+	struct burst burst = {.n = 1,
+		.pkts = {packet_mbuf(&(struct packet_spec){.source = v4 ? "10.2.0.1" : "fd00:2::1",
+			.destination = v4 ? "10.1.0.1" : "fd00:1::1"})}};
+
+	pkt_of(burst.pkts[0])->sa = &sa;
+	replies_note(&burst, replies, &(struct sa_tally){.drops = &drops});
+	rte_pktmbuf_free(burst.pkts[0]);
+}
+
+/* NAT-8: and if it must be of a class too, both must be so. */
+START_TEST(a_packet_gets_the_sa_for_the_peer_whose_flow_it_answers)
+{
+	add(POLICY, 0, (struct alternative){.peer = ALICE, .dscps = UINT64_C(1) << DSCP_EF});
+	add(POLICY, 1, (struct alternative){.peer = ALICE});
+	add(POLICY, 2, (struct alternative){.peer = BOB});
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t family = i ? IP_V6 : IP_V4;
+
+		ck_assert_uint_eq(chosen(POLICY, family, 0, 0), N_SAS - 1);
+		came_from(ALICE, family);
+		ck_assert_uint_eq(chosen(POLICY, family, 0, 0), 1);
+		ck_assert_uint_eq(chosen(POLICY, family, DSCP_EF, 0), 0);
+		came_from(BOB, family);
+		ck_assert_uint_eq(chosen(POLICY, family, DSCP_EF, 0), 2);
+		came_from(ALICE + 1, family);
+		ck_assert_uint_eq(chosen(POLICY, family, 0, 0), N_SAS - 1);
+	}
+	ck_assert(alternatives_read_packets(alternatives) && alternatives_read_peers(alternatives));
+	ck_assert_ptr_null(alternatives_worker_sa(alternatives, POLICY, 0));
+	ck_assert_ptr_eq(alternatives_peer_sa(alternatives, POLICY, BOB), &sas[2]);
+	ck_assert_ptr_null(alternatives_peer_sa(alternatives, POLICY, ALICE + 1));
+	ck_assert_ptr_null(alternatives_peer_sa(alternatives, 0, BOB));
+	ck_assert(alternatives_ask_peer(alternatives, POLICY) && !alternatives_ask_peer(alternatives, 0));
+}
+END_TEST
+
+/* NAT-8: a peer that has no number, since its name is nobody's, is not the peer of an unknown flow. */
+START_TEST(an_alternative_for_nobody_is_for_no_packet)
+{
+	struct alternative nobody = {.sa = &sas[0],
+		.dscps = ALTERNATIVE_ANY,
+		.workers = ALTERNATIVE_ANY,
+		.peer = REPLIES_PEER_NONE};
+
+	alternatives_add(alternatives, POLICY, &nobody);
+	ck_assert_uint_eq(chosen(POLICY, IP_V4, 0, 0), N_SAS - 1);
+}
+END_TEST
+
+/* NAT-8 */
+START_TEST(where_a_policy_has_only_alternatives_what_none_is_for_is_dropped)
+{
+	BURST(burst);
+	BURST(protect);
+	struct rte_mbuf *for_ef = packet(POLICY, IP_V4, DSCP_EF), *of_another = packet(0, IP_V4, DSCP_EF);
+
+	add(POLICY, 3, (struct alternative){.dscps = UINT64_C(1) << DSCP_EF});
+	burst_add_one(&burst, packet(POLICY, IP_V4, 0));
+	burst_add_one(&burst, for_ef);
+	burst_add_one(&burst, of_another);
+	alternatives_choose_only(&burst, alternatives, NULL, &protect, &(struct sa_tally){.drops = &drops});
+	ck_assert_uint_eq(protect.n, 1);
+	ck_assert_ptr_eq(protect.pkts[0], for_ef);
+	ck_assert_ptr_eq(pkt_of(for_ef)->sa, &sas[3]);
+	ck_assert_uint_eq(pkt_of(for_ef)->next_hop, 3);
+	ck_assert_uint_eq(burst.n, 1);
+	ck_assert_ptr_eq(burst.pkts[0], of_another);
+	ck_assert_uint_eq(drops.count[0][DROP_out_no_alternative], 1);
+	rte_pktmbuf_free(for_ef);
+	rte_pktmbuf_free(of_another);
+}
+END_TEST
+
 START_TEST(without_alternatives_nothing_is_chosen)
 {
+	ck_assert(!alternatives_read_peers(NULL) && !alternatives_any(NULL, POLICY));
+	ck_assert_ptr_null(alternatives_peer_sa(NULL, POLICY, ALICE));
 	ck_assert(!alternatives_read_packets(NULL));
 	ck_assert_ptr_null(alternatives_worker_sa(NULL, POLICY, 0));
 	ck_assert(!alternatives_have(NULL, POLICY, &sas[0]));
@@ -230,7 +317,7 @@ static void *send_until_stopped(void *argument)
 		struct pkt *p = pkt_of(sender->burst.pkts[0]);
 
 		p->sa = OWN_SA;
-		alternatives_choose(&sender->burst, alternatives,
+		alternatives_choose(&sender->burst, alternatives, NULL,
 			&(struct sa_tally){.drops = &drops, .worker = sender->worker});
 		sender->went_back |= has_seen && p->sa != &sas[0];
 		if (!has_seen && p->sa == &sas[0]) {
@@ -283,6 +370,9 @@ int main(void)
 	tcase_add_test(tcase, a_worker_gets_its_own_sa);
 	tcase_add_test(tcase, the_first_that_fits_in_each_respect_is_chosen);
 	tcase_add_test(tcase, a_policy_has_its_own_alternatives_alone);
+	tcase_add_test(tcase, a_packet_gets_the_sa_for_the_peer_whose_flow_it_answers);
+	tcase_add_test(tcase, an_alternative_for_nobody_is_for_no_packet);
+	tcase_add_test(tcase, where_a_policy_has_only_alternatives_what_none_is_for_is_dropped);
 	tcase_add_test(tcase, without_alternatives_nothing_is_chosen);
 	tcase_add_test(tcase, an_alternative_waits_for_a_packet_of_the_sa_that_it_comes_after);
 	suite_add_tcase(suite, tcase);

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MANY 100000
+#define MANY         100000
+#define RANDOM_NAMES 512 /* a power of two */
+#define RANDOM_STEPS 200000
 
 START_TEST(a_name_leads_to_its_value)
 {
@@ -96,6 +98,38 @@ START_TEST(a_hundred_thousand_numbered_names_are_all_found)
 }
 END_TEST
 
+/* Beside an array by number, which is obviously right. */
+START_TEST(names_come_and_go_at_random_and_those_there_are_found)
+{
+	struct name_index index;
+	long values[RANDOM_NAMES];
+	char names[RANDOM_NAMES][8];
+	unsigned state = 1, n_wrong = 0;
+
+	name_index_init(&index);
+	for (size_t i = 0; i < RANDOM_NAMES; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%zu", i);
+		values[i] = -1;
+	}
+	for (long step = 0; step < RANDOM_STEPS; step++) {
+		size_t i = (state = state * 1103515245 + 12345) >> 16 & (RANDOM_NAMES - 1);
+
+		if (values[i] < 0)
+			name_index_add(&index, names[i], (size_t)(values[i] = step));
+		else if (state & 1u << 30)
+			name_index_set(&index, names[i], (size_t)(values[i] = step));
+		else
+			name_index_remove(&index, names[i]), values[i] = -1;
+		i = state >> 8 & (RANDOM_NAMES - 1);
+		n_wrong += name_index_find(&index, names[i]) != values[i];
+	}
+	ck_assert_uint_eq(n_wrong, 0);
+	for (size_t i = 0; i < RANDOM_NAMES; i++)
+		ck_assert_int_eq(name_index_find(&index, names[i]), values[i]);
+	name_index_fini(&index);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("model/name_index");
@@ -109,6 +143,7 @@ int main(void)
 	tcase_add_test(tcase, a_name_gets_another_value);
 	tcase_add_test(tcase, an_empty_index_finds_nothing);
 	tcase_add_test(tcase, a_hundred_thousand_numbered_names_are_all_found);
+	tcase_add_test(tcase, names_come_and_go_at_random_and_those_there_are_found);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -171,6 +171,28 @@ START_TEST(ports_are_read_from_the_first_four_bytes) // ICM-2
 }
 END_TEST
 
+/* NAT-8: by which the flow of an echo is known. */
+START_TEST(a_quote_of_an_echo_has_its_identifier)
+{
+	for (int i = 0; i < 2; i++) {
+		struct packet_spec spec = {.source = i ? "2001:db8::1" : "192.0.2.1",
+			.destination = i ? "2001:db8:1::1" : "198.51.100.1",
+			.protocol = i ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+			.source_port = i ? 128 : 8,
+			.icmp_word = 0x12345678};
+		size_t id_end = (i ? 40 : 20) + 6;
+		struct quote quote;
+
+		ck_assert(read_error(&spec, SIZE_MAX, i ? 2 : 3, 1400, &quote));
+		ck_assert_uint_eq(rte_be_to_cpu_16(quote.echo_id), 0x1234);
+		ck_assert(read_error(&spec, id_end, i ? 2 : 3, 1400, &quote));
+		ck_assert_uint_eq(rte_be_to_cpu_16(quote.echo_id), 0x1234);
+		ck_assert(read_error(&spec, id_end - 1, i ? 2 : 3, 1400, &quote));
+		ck_assert_uint_eq(quote.echo_id, 0);
+	}
+}
+END_TEST
+
 START_TEST(a_later_fragment_shows_neither_ports_nor_an_spi)
 {
 	for (int i = 0; i < 4; i++) {
@@ -329,6 +351,7 @@ int main(void)
 	tcase_add_test(tcase, what_is_no_error_or_of_a_wrong_checksum_is_not_read);
 	tcase_add_test(tcase, a_quote_of_the_other_version_is_not_read);
 	tcase_add_test(tcase, a_fragment_of_an_error_is_none);
+	tcase_add_test(tcase, a_quote_of_an_echo_has_its_identifier);
 	tcase_add_test(tcase, the_answering_flow_has_ends_ports_and_echo_the_other_way_round);
 	suite_add_tcase(suite, tcase);
 	return eal_run_suite(suite);
