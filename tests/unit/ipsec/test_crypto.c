@@ -7,6 +7,7 @@
 #include "support/eal.h"
 #include "support/packet.h"
 #include "support/sa_pair.h"
+#include "support/sanitizer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +16,12 @@
 #include <rte_mempool.h>
 
 #define PAYLOADS_SMALL 65 /* of 0 to 64 bytes: each remainder of every block, in front and behind */
-#define PAYLOAD_BIG    1400
+#ifdef HAS_ASAN
+#define PAYLOADS_STEP 5 /* most remainders of a block; natively there are all */
+#else
+#define PAYLOADS_STEP 1
+#endif
+#define PAYLOAD_BIG 1400
 
 static struct crypto_env env;
 
@@ -96,7 +102,7 @@ static void check_round_trips(const struct sa_spec *spec)
 	struct sa_pair pair = sa_pair_create(&env, spec);
 
 	for (uint8_t family = IP_V4; family <= IP_V6; family += IP_V6 - IP_V4) {
-		for (uint16_t payload = 0; payload < PAYLOADS_SMALL; payload++)
+		for (uint16_t payload = 0; payload < PAYLOADS_SMALL; payload += PAYLOADS_STEP)
 			check_round_trip(&pair, family, payload);
 		check_round_trip(&pair, family, PAYLOAD_BIG);
 	}
