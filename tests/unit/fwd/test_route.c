@@ -3,6 +3,7 @@
 #include "fwd/route_few.h"
 #include "support/eal.h"
 #include "support/packet.h"
+#include "support/sanitizer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,9 +17,9 @@
 
 /* Random tables: prefixes nest within a few bytes, so that most lookups have several candidates. */
 #define RANDOM_NEXT_HOPS 100
-#define RANDOM_BURSTS    3000 /* for a table of many routes */
-#define RANDOM_TABLES    25   /* of few routes */
-#define RANDOM_FEW_LOOKS 30   /* bursts for each */
+#define RANDOM_BURSTS    ASAN_ROUNDS(3000) /* for a table of many routes */
+#define RANDOM_TABLES    25                /* of few routes */
+#define RANDOM_FEW_LOOKS 30                /* bursts for each */
 
 static struct route route(const char *to, uint8_t port, const char *via)
 {

@@ -5,6 +5,7 @@
 #include "support/eal.h"
 #include "support/packet.h"
 #include "support/sa_pair.h"
+#include "support/sanitizer.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -78,6 +79,12 @@ static uint64_t dropped(enum drop_reason reason)
 	return env.drops.count[0][reason];
 }
 
+#ifdef HAS_ASAN
+#define CHANGED_STEP 3 /* natively it is each byte */
+#else
+#define CHANGED_STEP 1
+#endif
+
 // ESP-3, SAL-6
 START_TEST(a_packet_with_any_bit_of_a_byte_changed_is_dropped)
 {
@@ -87,7 +94,7 @@ START_TEST(a_packet_with_any_bit_of_a_byte_changed_is_dropped)
 
 	atomic_store(&pair.out->seq.next, 0x40); /* so that no flip of its lowest byte makes it 0 */
 	sent = esp_of(&pair, &(struct packet_spec){.payload_bytes = 20});
-	for (uint16_t at = pkt_of(sent)->esp_offset; at < pkt_of(sent)->ip_len; at++) {
+	for (uint16_t at = pkt_of(sent)->esp_offset; at < pkt_of(sent)->ip_len; at += CHANGED_STEP) {
 		struct rte_mbuf *m = arriving_whole(&pair, sent);
 
 		rte_pktmbuf_mtod(m, uint8_t *)[at] ^= (uint8_t)(1u << at % 8);

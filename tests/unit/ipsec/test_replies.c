@@ -3,6 +3,7 @@
 #include "net/icmp.h"
 #include "support/eal.h"
 #include "support/packet.h"
+#include "support/sanitizer.h"
 #include "support/tsan.h"
 
 #include <netinet/in.h>
@@ -16,7 +17,7 @@
 #define BOB        5
 #define N_WORKERS  3
 #define N_CROWD    9 /* flows that fight for the places of one */
-#define N_ROUNDS   TSAN_ROUNDS(1000000)
+#define N_ROUNDS   ASAN_ROUNDS(TSAN_ROUNDS(1000000))
 #define N_RANDOM   20000
 #define SECONDS(n) ((n)*rte_get_tsc_hz())
 
