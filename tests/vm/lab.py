@@ -10,7 +10,7 @@ from culvert import A, B, Daemon, Site
 from guest import Guest
 from network import Network
 
-BULK_BYTES = int(os.environ.get("CULVERT_VM_BULK_BYTES", 1 << 20))
+BULK_BYTES = int(os.environ.get("CULVERT_VM_BULK_BYTES", 2 << 20))
 HTTP_PORT = 8000
 # Less than the guest's scripts have, so that one that ends late never answers for the next.
 FETCH_SECONDS_MAX = 45
