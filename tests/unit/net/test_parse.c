@@ -387,6 +387,27 @@ START_TEST(every_single_bit_error_in_an_ipv4_header_is_noticed)
 }
 END_TEST
 
+/*
+ * However the sum is made, its carries come round: with one of these IDs the words in front of the
+ * destination add up to so much that only the destination makes it pass 2^64.
+ */
+START_TEST(the_sum_of_an_ipv4_header_carries_from_the_last_word_too)
+{
+	struct packet_spec spec = {.source = "203.0.255.255", .destination = "198.51.100.223"};
+
+	for (unsigned low = 0; low <= UINT8_MAX; low++) {
+		uint8_t frame[PACKET_BYTES_MAX];
+		size_t length = packet_build_frame(&spec, frame);
+		uint8_t *ip = frame + ETHER_BYTES;
+
+		ip[4] = (uint8_t)low;
+		ip[5] = UINT8_MAX;
+		fix_ipv4_checksum(ip);
+		ck_assert_int_eq(outcome(frame, length), KEPT);
+	}
+}
+END_TEST
+
 START_TEST(a_checksum_that_the_nic_verified_is_not_verified_again)
 {
 	struct rte_mbuf *m = packet_frame_mbuf(&samples[0]);
@@ -1010,6 +1031,7 @@ static TCase *ip_tests(void)
 	tcase_add_test(tcase, the_version_must_be_that_of_the_frame);
 	tcase_add_test(tcase, ipv4_options_are_skipped_and_headers_of_less_than_five_words_dropped);
 	tcase_add_test(tcase, every_single_bit_error_in_an_ipv4_header_is_noticed);
+	tcase_add_test(tcase, the_sum_of_an_ipv4_header_carries_from_the_last_word_too);
 	tcase_add_test(tcase, a_checksum_that_the_nic_verified_is_not_verified_again);
 	tcase_add_test(tcase, a_checksum_that_the_nic_calls_bad_is_verified);
 	tcase_add_test(tcase, a_source_that_no_sender_may_use_is_dropped);
