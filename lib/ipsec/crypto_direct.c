@@ -1,6 +1,7 @@
 #include "ipsec/crypto_direct.h"
 
 #include "ipsec/crypto_scratch.h"
+#include "ipsec/crypto_trial.h"
 #include "ipsec/mb.h"
 #include "net/burst.h"
 #include "net/pkt.h"
@@ -10,7 +11,6 @@
 #include <intel-ipsec-mb.h>
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
-#include <rte_cycles.h>
 #include <rte_malloc.h>
 #include <rte_prefetch.h>
 
@@ -20,10 +20,6 @@
 /* Powers of GCM's hash key that IPsec-MB multiplies with; with AVX-512 more. */
 #define GCM_POWERS        8
 #define GCM_POWERS_AVX512 48
-
-/* Of the measurement at the start: packets of that many bytes, the least time of so many. */
-#define TRIAL_BYTES  256
-#define TRIAL_ROUNDS 8
 
 /* Packets of one transform and direction. */
 struct waiting {
@@ -64,7 +60,7 @@ struct gmac {
 struct crypto_direct {
 	struct IMB_MGR *manager;
 	struct IMB_MGR *sha;           /* another for hashing a few packets; NULL where the CPU has none */
-	uint16_t wide_from[MB_HASHES]; /* packets from which on `manager` hashes faster than `sha` */
+	uint16_t wide_from[MB_HASHES]; /* crypto_trial's; 0 where there is no `sha` */
 	aes_gcm_enc_dec_t gcm[MB_GCM_256 + 1][2]; /* by transform; outbound, inbound */
 	struct gmac gmac[3];                      /* by transform, from MB_GMAC_128 on */
 	uint16_t gcm_powers;                      /* of the hash key, which are the end of what is read */
@@ -78,61 +74,9 @@ struct crypto_direct {
 	IMB_JOB jobs[BURST_MAX];
 };
 
-/* The least of several times, since whatever else runs only adds to it. */
-static uint64_t hash_time(struct IMB_MGR *manager, IMB_JOB *jobs, uint16_t n, IMB_HASH_ALG hash)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (unsigned round = 0; round < TRIAL_ROUNDS; round++) {
-		uint64_t start = rte_rdtsc();
-
-		IMB_SUBMIT_HASH_BURST_NOCHECK(manager, jobs, n, hash);
-		least = RTE_MIN(least, rte_rdtsc() - start);
-	}
-	return least;
-}
-
-/* Jobs that hash zeros, with zeros for a key. */
-static void trial_jobs_init(struct crypto_direct *direct, unsigned hash)
-{
-	static const uint8_t zeros[TRIAL_BYTES];
-
-	for (unsigned i = 0; i < BURST_MAX; i++)
-		direct->jobs[i] = (IMB_JOB){
-			.src = zeros,
-			.msg_len_to_hash_in_bytes = TRIAL_BYTES,
-			.auth_tag_output = direct->tags[i],
-			.auth_tag_output_len_in_bytes = hashes[hash].icv_bytes,
-			.u.HMAC._hashed_auth_key_xor_ipad = zeros,
-			.u.HMAC._hashed_auth_key_xor_opad = zeros,
-		};
-}
-
-/*
- * Wide registers take as long for one packet as for 4, 8 or 16 of them. Instructions made for the hash take
- * as long for each, and on some CPUs less than a full wide register does. So the number of packets decides.
- */
-static void wide_from_measure(struct crypto_direct *direct, unsigned hash)
-{
-	uint16_t from = BURST_MAX + 1;
-
-	if (!direct->sha) {
-		direct->wide_from[hash] = 0;
-		return;
-	}
-	trial_jobs_init(direct, hash);
-	for (uint16_t n = BURST_MAX; n > 0; n /= 2) {
-		if (hash_time(direct->manager, direct->jobs, n, hashes[hash].alg) >=
-			hash_time(direct->sha, direct->jobs, n, hashes[hash].alg))
-			break;
-		from = n;
-	}
-	direct->wide_from[hash] = from;
-}
-
 static void functions_init(struct crypto_direct *direct)
 {
-	const struct IMB_MGR *manager = direct->manager;
+	struct IMB_MGR *manager = direct->manager;
 
 	direct->gcm[MB_GCM_128][0] = manager->gcm128_enc;
 	direct->gcm[MB_GCM_128][1] = manager->gcm128_dec;
@@ -147,8 +91,9 @@ static void functions_init(struct crypto_direct *direct)
 	direct->gmac[2] =
 		(struct gmac){manager->gmac256_init, manager->gmac256_update, manager->gmac256_finalize};
 	direct->gcm_powers = manager->used_arch == IMB_ARCH_AVX512 ? GCM_POWERS_AVX512 : GCM_POWERS;
-	for (unsigned hash = 0; hash < MB_HASHES; hash++)
-		wide_from_measure(direct, hash);
+	for (unsigned hash = 0; hash < MB_HASHES && direct->sha; hash++)
+		direct->wide_from[hash] =
+			crypto_trial(manager, direct->sha, hashes[hash].alg, hashes[hash].icv_bytes);
 }
 
 int crypto_direct_create(int socket, struct crypto_direct **out, struct err *err)
