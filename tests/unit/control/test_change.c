@@ -71,18 +71,25 @@ static struct gateway part_of(const char *yaml)
 	return part;
 }
 
-/* Add SAs by themselves; what change_make says. */
-static int sas_add(const char *yaml)
+/* A change that adds SAs. */
+static void change_adds(struct change *change, const char *yaml)
 {
 	struct gateway part = part_of(yaml);
-	struct change change;
 
-	change_init(&change);
-	change.fresh = part.sas;
-	change.n_fresh = part.n_sas;
+	change_init(change);
+	change->fresh = part.sas;
+	change->n_fresh = part.n_sas;
 	part.sas = NULL;
 	part.n_sas = 0;
 	gateway_fini(&part);
+}
+
+/* Add SAs by themselves; what change_make says. */
+static int sas_add(const char *yaml)
+{
+	struct change change;
+
+	change_adds(&change, yaml);
 	change_check(&env.control, &change, &report);
 	if (report_total(&report) > 0) {
 		change_fini(&change);
@@ -562,15 +569,9 @@ END_TEST
 /* Nearly all of a change is made when it turns out that there are too many neighbours. */
 static void fail_to_add(const char *yaml)
 {
-	struct gateway part = part_of(yaml);
 	struct change change;
 
-	change_init(&change);
-	change.fresh = part.sas;
-	change.n_fresh = part.n_sas;
-	part.sas = NULL;
-	part.n_sas = 0;
-	gateway_fini(&part);
+	change_adds(&change, yaml);
 	change.has_neighbours = true;
 	change.n_neighbours = NEIGH_STATIC_MAX + 1;
 	change.neighbours = xcalloc(change.n_neighbours, sizeof(*change.neighbours));
